@@ -30,7 +30,8 @@ impl Options {
         let zip = inflate::MEMORY_MAX + zip::memory_max(limits);
         let gzip = inflate::MEMORY_MAX;
         let zstd = zstd::memory_max(limits.zstd_window_max);
-        match self.format {
+        // A format that must come needs no memory for those that must not.
+        match self.format.or(self.expected) {
             Some(Format::Plain) => 0,
             Some(Format::Zip) => zip,
             Some(Format::Gzip) => gzip,

@@ -1,0 +1,169 @@
+//! What an answer means for a transfer: a pure judgement of its head.
+//!
+//! Resuming is where downloaders corrupt files: a range of the new version is appended to the
+//! old one. So a part is accepted only if it is the part that was asked for, of a resource of the
+//! same length and, where there is one, with the same strong validator (RFC 9110, 8.8.1; weak
+//! ones prove nothing). Any other answer starts over or fails.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    failure::FailureKind,
+    fetch::{ByteRange, Head},
+};
+
+/// What the first good answer said of the resource; later ones must agree.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pinned {
+    /// Length of the whole on the wire.
+    pub(crate) total: Option<u64>,
+    /// The strong validator.
+    pub(crate) validator: Option<Arc<str>>,
+    /// Whether the origin said that it has ranges.
+    pub(crate) ranges: bool,
+}
+
+impl Pinned {
+    fn of(head: &Head, total: Option<u64>) -> Self {
+        let ranges = head.accepts_ranges || head.status == 206;
+        Self { total, validator: strong(head), ranges }
+    }
+
+    /// Whether a broken-off body can be continued by a range that cannot be of another version.
+    pub(crate) fn resumable(&self) -> bool {
+        self.ranges && self.validator.is_some()
+    }
+}
+
+fn strong(head: &Head) -> Option<Arc<str>> {
+    let etag = head.etag.as_deref()?;
+    (etag.starts_with('"') && etag.len() > 2).then(|| etag.into())
+}
+
+/// What to do with the body.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It continues at the offset asked for, and ends at `end`, if that is known.
+    Continue { pinned: Pinned, end: Option<u64> },
+    /// It starts at 0 again; `same` says that a strong validator vouches for its identity.
+    Replay { end: Option<u64>, same: bool },
+    /// There is nothing behind the offset asked for.
+    Complete { pinned: Pinned },
+    /// It is of another version.
+    Changed,
+    /// It is of no use.
+    Failed(FailureKind, Option<Duration>),
+}
+
+/// Judges the head of an answer to a request for `asked` (`None`: everything), made at offset
+/// `received` of a transfer for which `pinned` holds if anything was received.
+pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned: &Pinned) -> Verdict {
+    let bad = |what| Verdict::Failed(FailureKind::BadRange(what), None);
+    match (head.status, asked) {
+        (206, Some(asked)) => {
+            let Some(range) = head.range else { return bad("206 without a valid Content-Range") };
+            let Some((start, end)) = range.part else { return bad("206 with an unsatisfied Content-Range") };
+            if start != asked.start {
+                return bad("another part than was asked for");
+            }
+            if asked.end.is_some_and(|last| end > last) {
+                return bad("more than was asked for");
+            }
+            if head.length.is_some_and(|length| length != end - start) {
+                return bad("a length other than the part's");
+            }
+            let fresh = Pinned::of(head, range.total);
+            if received == 0 {
+                return Verdict::Continue { pinned: fresh, end: Some(end) };
+            }
+            let same_total = match (pinned.total, fresh.total) {
+                (Some(before), Some(now)) => before == now,
+                _ => true,
+            };
+            // An answer without a validator, where there was one, proves nothing.
+            let same_validator = pinned.validator.is_none() || pinned.validator == fresh.validator;
+            match same_total && same_validator {
+                true => {
+                    let total = pinned.total.or(fresh.total);
+                    Verdict::Continue { pinned: Pinned { total, ..pinned.clone() }, end: Some(end) }
+                }
+                false => Verdict::Changed,
+            }
+        }
+        (206, None) => bad("a part, though none was asked for"),
+        (200 | 203, _) => {
+            let fresh = Pinned::of(head, head.length);
+            if received == 0 {
+                return Verdict::Continue { pinned: fresh, end: head.length };
+            }
+            let same = pinned.validator.is_some() && pinned.validator == fresh.validator;
+            let other = pinned.validator.is_some() && fresh.validator.is_some() && !same;
+            let longer = matches!((pinned.total, fresh.total), (Some(before), Some(now)) if before != now);
+            match other || longer {
+                true => Verdict::Changed,
+                false => Verdict::Replay { end: head.length, same },
+            }
+        }
+        (416, Some(asked)) => match head.range.and_then(|range| range.total) {
+            // The part would start exactly at the end: there is nothing more.
+            Some(total) if total == asked.start && pinned.total.is_none_or(|before| before == total) => {
+                Verdict::Complete { pinned: Pinned { total: Some(total), ..pinned.clone() } }
+            }
+            Some(_) if received > 0 => Verdict::Changed,
+            _ => bad("416, though the part should exist"),
+        },
+        (status, _) => Verdict::Failed(FailureKind::Status(status), head.retry_after),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::ContentRange;
+
+    fn head(status: u16, etag: &str, part: Option<(u64, u64)>, total: u64) -> Head {
+        Head {
+            status,
+            etag: (!etag.is_empty()).then(|| etag.into()),
+            range: part.map(|part| ContentRange { part: Some(part), total: Some(total) }),
+            length: Some(part.map_or(total, |(start, end)| end - start)),
+            ..Head::default()
+        }
+    }
+
+    fn resumed(head: &Head) -> Verdict {
+        let pinned = Pinned { total: Some(100), validator: Some("\"a\"".into()), ranges: true };
+        judge(head, Some(ByteRange { start: 40, end: None }), 40, &pinned)
+    }
+
+    #[test]
+    fn only_the_part_asked_for_of_the_same_version_continues() {
+        assert!(matches!(resumed(&head(206, "\"a\"", Some((40, 100)), 100)), Verdict::Continue { end: Some(100), .. }));
+        assert!(matches!(resumed(&head(206, "\"b\"", Some((40, 100)), 100)), Verdict::Changed));
+        assert!(matches!(resumed(&head(206, "W/\"a\"", Some((40, 100)), 100)), Verdict::Changed));
+        assert!(matches!(resumed(&head(206, "", Some((40, 100)), 100)), Verdict::Changed));
+        assert!(matches!(resumed(&head(206, "\"a\"", Some((40, 99)), 99)), Verdict::Changed));
+        for part in [(0, 100), (39, 100), (41, 100)] {
+            assert!(matches!(
+                resumed(&head(206, "\"a\"", Some(part), 100)),
+                Verdict::Failed(FailureKind::BadRange(_), _)
+            ));
+        }
+        assert!(matches!(resumed(&head(206, "\"a\"", None, 60)), Verdict::Failed(FailureKind::BadRange(_), _)));
+    }
+
+    #[test]
+    fn a_whole_body_replays_or_is_another_version() {
+        assert!(matches!(resumed(&head(200, "\"a\"", None, 100)), Verdict::Replay { same: true, .. }));
+        assert!(matches!(resumed(&head(200, "", None, 100)), Verdict::Replay { same: false, .. }));
+        assert!(matches!(resumed(&head(200, "\"b\"", None, 100)), Verdict::Changed));
+        assert!(matches!(resumed(&head(200, "\"a\"", None, 101)), Verdict::Changed));
+    }
+
+    #[test]
+    fn an_empty_resource_has_no_first_byte() {
+        let head = Head { status: 416, range: ContentRange::parse("bytes */0"), ..Head::default() };
+        let verdict = judge(&head, Some(ByteRange { start: 0, end: Some(10) }), 0, &Pinned::default());
+        assert!(matches!(verdict, Verdict::Complete { .. }));
+    }
+}

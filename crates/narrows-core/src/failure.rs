@@ -1,0 +1,219 @@
+//! How a source can fail, and whether trying again can help: decided here, by kind, only.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use crate::{fetch::FetchErrorKind, source::BadLine};
+
+/// Why a source failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Failure {
+    /// What went wrong last.
+    pub kind: FailureKind,
+    /// The address, without user, password and query.
+    pub url: String,
+    /// Exchanges that were begun.
+    pub attempts: u32,
+    /// Bytes received and accepted.
+    pub received: u64,
+    /// The adapter's own words, where it had some; without secrets.
+    pub detail: Option<Box<str>>,
+}
+
+impl Failure {
+    /// Whether the same download may well succeed later.
+    pub fn retryable(&self) -> bool {
+        self.kind.is_retried()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.url, self.kind)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        let (attempts, received) = (self.attempts, self.received);
+        if attempts > 1 {
+            write!(f, " (after {attempts} attempts and {received} bytes)")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.kind {
+            FailureKind::Unpack(error) => Some(error),
+            FailureKind::BadLine(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Kinds of failure.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// No exchange, or one that broke off.
+    Fetch(FetchErrorKind),
+    /// The origin answered with this status.
+    Status(u16),
+    /// The body ended before its length: the offset it should have reached, and did.
+    Cut {
+        /// Offset at which it had to end.
+        expected: u64,
+        /// Offset at which it ended.
+        actual: u64,
+    },
+    /// No byte came for this long while some were wanted.
+    Idle(Duration),
+    /// Bytes came, but too few in this time.
+    TooSlow {
+        /// How many came.
+        bytes: u64,
+        /// In how long.
+        period: Duration,
+    },
+    /// A range was answered with something else; the text says what.
+    BadRange(&'static str),
+    /// The content changed between two exchanges, after a part had been handed out.
+    Changed,
+    /// The body is longer than it was declared.
+    TooLong {
+        /// Bytes declared.
+        declared: u64,
+    },
+    /// The origin has no ranges, so the whole body would be held: this many bytes, if known.
+    NeedsRanges {
+        /// Bytes that would be needed.
+        bytes: Option<u64>,
+    },
+    /// Larger than the largest file allowed.
+    TooLarge {
+        /// The limit in bytes.
+        max: u64,
+    },
+    /// Not as long as the source said beforehand.
+    SizeMismatch {
+        /// Bytes expected.
+        expected: u64,
+        /// Bytes found or declared.
+        actual: u64,
+    },
+    /// Not the digest the source said beforehand.
+    DigestMismatch {
+        /// `md5` or `sha256`.
+        algorithm: &'static str,
+        /// In hexadecimal.
+        expected: Box<str>,
+        /// In hexadecimal.
+        actual: Box<str>,
+    },
+    /// A `Content-Encoding` that is not decoded.
+    Encoding(Box<str>),
+    /// The content cannot be unpacked.
+    Unpack(narrows_unpack::Error),
+    /// Too big to collect: bytes needed, and bytes that could be had.
+    TooBigToCollect {
+        /// Bytes needed, if known.
+        needed: Option<u64>,
+        /// Bytes that could be had.
+        available: u64,
+    },
+    /// The list's line was malformed.
+    BadLine(BadLine),
+    /// Storing the data failed.
+    Storage(Box<str>),
+}
+
+impl FailureKind {
+    /// A stable word for the kind, fit for reports.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Fetch(kind) => match kind {
+                FetchErrorKind::Connect => "connect",
+                FetchErrorKind::Interrupted => "interrupted",
+                FetchErrorKind::Tls => "tls",
+                FetchErrorKind::BadUrl => "bad_url",
+                FetchErrorKind::Redirect => "redirect",
+                FetchErrorKind::Blocked => "blocked",
+                FetchErrorKind::Protocol => "protocol",
+            },
+            Self::Status(404 | 410) => "not_found",
+            Self::Status(401 | 403 | 407) => "denied",
+            Self::Status(429 | 503) => "overloaded",
+            Self::Status(_) => "status",
+            Self::Cut { .. } => "cut",
+            Self::Idle(_) => "idle",
+            Self::TooSlow { .. } => "too_slow",
+            Self::BadRange(_) => "bad_range",
+            Self::Changed => "changed",
+            Self::TooLong { .. } => "too_long",
+            Self::NeedsRanges { .. } => "needs_ranges",
+            Self::TooLarge { .. } => "too_large",
+            Self::SizeMismatch { .. } => "size_mismatch",
+            Self::DigestMismatch { .. } => "digest_mismatch",
+            Self::Encoding(_) => "encoding",
+            Self::Unpack(error) => error.code(),
+            Self::TooBigToCollect { .. } => "too_big_to_collect",
+            Self::BadLine(_) => "bad_line",
+            Self::Storage(_) => "storage",
+        }
+    }
+
+    /// Whether another attempt can help. The one place where this is decided.
+    pub fn is_retried(&self) -> bool {
+        match self {
+            Self::Fetch(kind) => matches!(kind, FetchErrorKind::Connect | FetchErrorKind::Interrupted),
+            Self::Status(status) => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Cut { .. } | Self::Idle(_) | Self::TooSlow { .. } | Self::BadRange(_) => true,
+            Self::Changed
+            | Self::TooLong { .. }
+            | Self::NeedsRanges { .. }
+            | Self::TooLarge { .. }
+            | Self::SizeMismatch { .. }
+            | Self::DigestMismatch { .. }
+            | Self::Encoding(_)
+            | Self::Unpack(_)
+            | Self::TooBigToCollect { .. }
+            | Self::BadLine(_)
+            | Self::Storage(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch(kind) => kind.fmt(f),
+            Self::Status(status) => write!(f, "the origin answered with status {status}"),
+            Self::Cut { expected, actual } => write!(f, "the body ended at byte {actual} of {expected}"),
+            Self::Idle(time) => write!(f, "no byte came for {time:?}"),
+            Self::TooSlow { bytes, period } => write!(f, "only {bytes} bytes came in {period:?}"),
+            Self::BadRange(what) => write!(f, "the origin mis-answered a range: {what}"),
+            Self::Changed => f.write_str("the content changed during the download; start over"),
+            Self::TooLong { declared } => write!(f, "the body is longer than the {declared} bytes declared"),
+            Self::NeedsRanges { bytes: Some(bytes) } => {
+                write!(f, "the origin has no ranges; the whole body needs {bytes} bytes of budget")
+            }
+            Self::NeedsRanges { bytes: None } => {
+                f.write_str("the origin has no ranges and does not say how long the body is")
+            }
+            Self::TooLarge { max } => write!(f, "larger than the {max} bytes allowed"),
+            Self::SizeMismatch { expected, actual } => write!(f, "{actual} bytes, {expected} expected"),
+            Self::DigestMismatch { algorithm, expected, actual } => {
+                write!(f, "{algorithm} is {actual}, {expected} expected")
+            }
+            Self::Encoding(name) => write!(f, "content encoding {name:?} is not supported"),
+            Self::Unpack(error) => error.fmt(f),
+            Self::TooBigToCollect { needed: Some(needed), available } => {
+                write!(f, "collecting needs {needed} bytes, {available} are to be had; read blocks or use a spool")
+            }
+            Self::TooBigToCollect { needed: None, available } => {
+                write!(f, "more than the {available} bytes that may be collected; read blocks or use a spool")
+            }
+            Self::BadLine(error) => error.fmt(f),
+            Self::Storage(what) => write!(f, "storing it failed: {what}"),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The memory of one transfer: its reservation, and the blocks that are filled from it.
+//!
+//! A transfer's worst case is reserved before it starts, blocks included. A [`Block`] goes to the
+//! consumer and stays charged until it is dropped; its buffer then serves again. When the
+//! transfer ends, everything but the blocks still out is given back at once.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    budget::Reservation,
+    clock::Timestamp,
+    stats::{Ledger, Phase},
+};
+
+#[derive(Clone)]
+pub(crate) struct Lease {
+    shared: Arc<Mutex<State>>,
+    ledger: Ledger,
+}
+
+struct State {
+    /// `blocks_out * block_bytes <= reservation.bytes()`, and of that at most `blocks_max`.
+    reservation: Reservation,
+    phase: Option<Phase>,
+    /// Capacity of every block; fixed by the time the first is made.
+    block_bytes: usize,
+    blocks_max: u32,
+    /// Blocks being filled or in the consumer's hand. `blocks_out <= blocks_max`.
+    blocks_out: u32,
+    /// Buffers that came back: `spare.len() + blocks_out <= blocks_max`.
+    spare: Vec<Vec<u8>>,
+    /// Whoever waits for a block to come back.
+    waiting: Option<Waker>,
+    ended: bool,
+}
+
+impl Lease {
+    pub(crate) fn new(reservation: Reservation, blocks_max: u32, block_bytes: usize, ledger: Ledger) -> Self {
+        let phase = Phase::Requesting;
+        ledger.lock().move_phase(None, Some((phase, reservation.bytes())));
+        let state = State {
+            reservation,
+            phase: Some(phase),
+            block_bytes,
+            blocks_max,
+            blocks_out: 0,
+            spare: Vec::with_capacity(blocks_max as usize),
+            waiting: None,
+            ended: false,
+        };
+        Self { shared: Arc::new(Mutex::new(state)), ledger }
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        let mut state = self.state();
+        if state.phase.is_some_and(|current| current != phase) {
+            let bytes = state.reservation.bytes();
+            let from = state.phase.replace(phase);
+            self.ledger.lock().move_phase(from.map(|phase| (phase, bytes)), Some((phase, bytes)));
+        }
+    }
+
+    /// Gives back `bytes` that turned out not to be needed.
+    pub(crate) fn give_back(&self, bytes: u64) {
+        self.resize(|reservation| {
+            reservation.shrink_to(reservation.bytes() - bytes.min(reservation.bytes()));
+            true
+        });
+    }
+
+    /// Takes `bytes` more if they are free now.
+    pub(crate) fn try_grow(&self, bytes: u64) -> bool {
+        self.resize(|reservation| reservation.try_grow(bytes))
+    }
+
+    /// Moves `bytes` to a reservation of their own.
+    pub(crate) fn split(&self, bytes: u64) -> Reservation {
+        let mut part = None;
+        self.resize(|reservation| {
+            part = Some(reservation.split(bytes));
+            true
+        });
+        part.unwrap_or_else(|| unreachable!("`resize` runs it"))
+    }
+
+    fn resize(&self, change: impl FnOnce(&mut Reservation) -> bool) -> bool {
+        let mut state = self.state();
+        let before = state.reservation.bytes();
+        let changed = change(&mut state.reservation);
+        let after = state.reservation.bytes();
+        if let Some(phase) = state.phase {
+            self.ledger.lock().move_phase(Some((phase, before)), Some((phase, after)));
+        }
+        changed
+    }
+
+    /// Makes blocks no larger than `bytes`: all that is to come. Gives back what that saves.
+    pub(crate) fn cap_blocks(&self, bytes: u64) {
+        let saved = {
+            let mut state = self.state();
+            let capped = usize::try_from(bytes.max(1)).map_or(state.block_bytes, |bytes| bytes.min(state.block_bytes));
+            let saved = (state.block_bytes - capped) as u64 * u64::from(state.blocks_max);
+            debug_assert!(state.blocks_out == 0 && state.spare.is_empty());
+            state.block_bytes = capped;
+            saved
+        };
+        self.give_back(saved);
+    }
+
+    /// An empty buffer of a block's capacity; waits while the consumer holds all there may be.
+    pub(crate) fn poll_buffer(&self, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+        let mut state = self.state();
+        if let Some(buffer) = state.spare.pop() {
+            state.blocks_out += 1;
+            return Poll::Ready(buffer);
+        }
+        if state.blocks_out == state.blocks_max {
+            state.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        state.blocks_out += 1;
+        Poll::Ready(Vec::with_capacity(state.block_bytes))
+    }
+
+    /// Makes a filled buffer a block in the consumer's hand.
+    pub(crate) fn block(&self, bytes: Vec<u8>, now: Timestamp) -> Block {
+        let mut counters = self.ledger.lock();
+        counters.stats.bytes_out += bytes.len() as u64;
+        let number = counters.hand(now, bytes.capacity() as u64);
+        drop(counters);
+        Block { bytes, lease: self.clone(), handed: (now, number) }
+    }
+
+    /// Takes a buffer back.
+    pub(crate) fn put_back(&self, mut buffer: Vec<u8>) {
+        let mut state = self.state();
+        state.blocks_out -= 1;
+        if state.ended {
+            drop(buffer); // before its charge
+            let left = u64::from(state.blocks_out) * state.block_bytes as u64;
+            let before = state.reservation.bytes();
+            state.reservation.shrink_to(left);
+            let after = state.reservation.bytes();
+            let phase = state.phase;
+            if state.blocks_out == 0 {
+                state.phase = None;
+            }
+            let to = state.phase.map(|phase| (phase, after));
+            self.ledger.lock().move_phase(phase.map(|phase| (phase, before)), to);
+            return;
+        }
+        buffer.clear();
+        state.spare.push(buffer);
+        let waiting = state.waiting.take();
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// The transfer has ended: keeps only what the consumer still holds.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        if state.ended {
+            return;
+        }
+        state.ended = true;
+        state.spare = Vec::new();
+        let before = state.reservation.bytes();
+        let left = u64::from(state.blocks_out) * state.block_bytes as u64;
+        state.reservation.shrink_to(left);
+        let from = state.phase.take().map(|phase| (phase, before));
+        if state.blocks_out > 0 {
+            state.phase = Some(Phase::Received);
+        }
+        let to = state.phase.map(|phase| (phase, state.reservation.bytes()));
+        self.ledger.lock().move_phase(from, to);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock would be a bug of ours; the counters stay usable.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes in the consumer's hand, charged to the budget until dropped.
+///
+/// A consumer that keeps as many blocks as [`Options::blocks`](crate::Options::blocks) and asks
+/// for another waits for itself.
+pub struct Block {
+    bytes: Vec<u8>,
+    lease: Lease,
+    handed: (Timestamp, u64),
+}
+
+impl Deref for Block {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Block {
+    /// Bytes of the budget that this block keeps.
+    pub fn charged(&self) -> u64 {
+        self.bytes.capacity() as u64
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Block({} bytes)", self.bytes.len())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let (at, number) = self.handed;
+        self.lease.ledger.lock().take_back(at, number, bytes.capacity() as u64);
+        self.lease.put_back(bytes);
+    }
+}
+
+/// A whole source in the consumer's hand, charged to the budget until dropped.
+#[derive(Debug)]
+pub struct Collected {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reservation: Reservation,
+}
+
+impl Collected {
+    /// Bytes of the budget that this keeps: no less than its capacity.
+    pub fn charged(&self) -> u64 {
+        self.reservation.bytes()
+    }
+}
+
+impl Deref for Collected {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}

@@ -1,0 +1,214 @@
+//! Options, checked once, and the memory they cost.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use crate::{
+    budget::{Budget, BudgetTooSmall},
+    fetch::Profile,
+    retry::RetryPolicy,
+    source::Source,
+};
+
+/// How a window works. The defaults are safe for unknown origins.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most transfers in flight at once. Default 10.
+    pub limit: usize,
+    /// Whether deliveries come as they are ready or in the order of the list.
+    pub order: Order,
+    /// When and how often to try again.
+    pub retry: RetryPolicy,
+    /// How long to wait for the next bytes; it counts only while bytes are wanted. Default 30 s.
+    pub idle_timeout: Duration,
+    /// Fewest bytes a second over [`rate_period`](Self::rate_period) of wanting; 0 is none.
+    /// A stream of single bytes never idles. Default 100.
+    pub min_rate: u64,
+    /// The time over which the rate is taken. Default 60 s.
+    pub rate_period: Duration,
+    /// Most bytes of a source on the wire. Default 1 TiB.
+    pub file_size_max: u64,
+    /// What a 404 means.
+    pub not_found: NotFound,
+    /// Whether and how to unpack. Without it, bytes are delivered as they came.
+    pub unpack: Option<narrows_unpack::Options>,
+    /// Largest block handed out, in bytes. Default 128 KiB, where inflating is at its fastest.
+    pub block_bytes: usize,
+    /// Blocks of one transfer that may exist at once; all but one may be in the consumer's hand.
+    /// Default 2.
+    pub blocks: u32,
+    /// Length of a segment, in bytes, where bodies can't be held back. Default 1 MiB.
+    pub segment_bytes: u64,
+    /// Segments that are fetched ahead of the one being read. Default 1.
+    pub segments_ahead: u32,
+    /// Bytes that every transfer may keep for [`collect`](crate::Delivery::collect). Default 0:
+    /// collecting then takes what the budget has free, or is refused.
+    pub collect_max: u64,
+    /// Whether reports have the SHA-256 of what was received.
+    pub sha256: bool,
+    /// Seeds jitter and, with [`narrows_unpack::Options::seed`], nothing else.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            limit: 10,
+            order: Order::Ready,
+            retry: RetryPolicy::default(),
+            idle_timeout: Duration::from_secs(30),
+            min_rate: 100,
+            rate_period: Duration::from_secs(60),
+            file_size_max: 1 << 40,
+            not_found: NotFound::Fail,
+            unpack: None,
+            block_bytes: 128 << 10,
+            blocks: 2,
+            segment_bytes: 1 << 20,
+            segments_ahead: 1,
+            collect_max: 0,
+            sha256: false,
+            seed: 0,
+        }
+    }
+}
+
+/// The order of deliveries.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Order {
+    /// As they become ready.
+    #[default]
+    Ready,
+    /// As the sources were listed. One slow source holds back those behind it.
+    List,
+}
+
+/// What a 404 means.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum NotFound {
+    /// The source failed.
+    #[default]
+    Fail,
+    /// The source is skipped: counted, and no failure.
+    Skip,
+}
+
+/// Buffer between a `Content-Encoding` and what reads the decoded bytes.
+pub(crate) const DECODED_BYTES: usize = 64 << 10;
+
+/// The memory of one transfer, term by term, in bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct WorkingSet {
+    /// What the adapter's exchange may hold.
+    pub exchange: u64,
+    /// Segments, where bodies can't be held back.
+    pub segments: u64,
+    /// A decoder for a `Content-Encoding` the origin may choose, and its output.
+    pub content_decoder: u64,
+    /// The decoder for archives and compressed files.
+    pub decoder: u64,
+    /// Blocks for the consumer.
+    pub blocks: u64,
+    /// Room for collecting a whole source.
+    pub collect: u64,
+    /// The transfer's own state.
+    pub state: u64,
+}
+
+impl WorkingSet {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self { exchange, segments, content_decoder, decoder, blocks, collect, state } = self;
+        [exchange, segments, content_decoder, decoder, blocks, collect, state]
+            .into_iter()
+            .fold(0, |sum: u64, term| sum.saturating_add(*term))
+    }
+}
+
+/// State of a transfer outside its buffers: the future, timers, digests, names.
+const STATE_BYTES: u64 = 8 << 10;
+
+impl Options {
+    /// What one transfer needs at most, whatever the source turns out to be.
+    pub fn working_set(&self, profile: Profile) -> WorkingSet {
+        let decoder = self.unpack.as_ref().map_or(0, narrows_unpack::Options::memory_max);
+        self.working_set_with(profile, decoder)
+    }
+
+    /// What this source needs at most: its name may promise a format.
+    pub fn working_set_of(&self, profile: Profile, source: &Source) -> WorkingSet {
+        let decoder = self.unpack_of(source).map_or(0, |options| options.memory_max());
+        self.working_set_with(profile, decoder)
+    }
+
+    fn working_set_with(&self, profile: Profile, decoder: u64) -> WorkingSet {
+        let segments = match profile.holds_back {
+            true => 0,
+            false => self.segment_bytes.saturating_mul(u64::from(self.segments_ahead) + 1),
+        };
+        let content = narrows_unpack::Options { format: Some(narrows_unpack::Format::Gzip), ..Default::default() };
+        WorkingSet {
+            exchange: profile.exchange_bytes,
+            segments,
+            content_decoder: content.memory_max() + DECODED_BYTES as u64,
+            decoder,
+            blocks: u64::from(self.blocks) * self.block_bytes as u64,
+            collect: self.collect_max,
+            state: STATE_BYTES,
+        }
+    }
+
+    /// How this source is unpacked: what its path promises must come.
+    pub(crate) fn unpack_of(&self, source: &Source) -> Option<narrows_unpack::Options> {
+        let mut options = self.unpack.clone()?;
+        if options.format.is_none() && options.expected.is_none() {
+            options.expected = source.promised_format();
+        }
+        Some(options)
+    }
+
+    /// Checks the options against each other and the budget.
+    ///
+    /// # Errors
+    ///
+    /// [`OptionsError`], which says what to change.
+    pub fn check(&self, profile: Profile, budget: &Budget) -> Result<WorkingSet, OptionsError> {
+        let at_least_one = [
+            ("limit", self.limit as u64),
+            ("blocks", self.blocks.into()),
+            ("block_bytes", self.block_bytes as u64),
+            ("segment_bytes", self.segment_bytes),
+            ("idle_timeout", u64::try_from(self.idle_timeout.as_millis()).unwrap_or(u64::MAX)),
+            ("rate_period", u64::try_from(self.rate_period.as_millis()).unwrap_or(u64::MAX)),
+        ];
+        if let Some((name, _)) = at_least_one.into_iter().find(|(_, value)| *value == 0) {
+            return Err(OptionsError::Zero(name));
+        }
+        let needed = self.working_set(profile);
+        let capacity = budget.capacity();
+        match needed.total() <= capacity {
+            true => Ok(needed),
+            false => Err(OptionsError::Budget(BudgetTooSmall { needed: needed.total(), capacity })),
+        }
+    }
+}
+
+/// Options that cannot work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// The named option must be at least 1.
+    Zero(&'static str),
+    /// The budget is below one transfer's working set.
+    Budget(BudgetTooSmall),
+}
+
+impl fmt::Display for OptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zero(name) => write!(f, "option `{name}` must be at least 1"),
+            Self::Budget(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for OptionsError {}

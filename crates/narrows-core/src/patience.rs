@@ -1,0 +1,106 @@
+//! How long a transfer waits for bytes.
+//!
+//! Time counts only while bytes are wanted: from a poll that found the network empty-handed to
+//! the bytes that end the wait. A consumer that takes an hour to come back wants nothing
+//! meanwhile, so it starts with full patience. The network is always asked before the timer, and
+//! a timer that is noticed late (a suspended machine, a throttled tab, a blocked thread) proves
+//! nothing about the origin: it is set anew, once.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use crate::clock::{Clock, Timestamp};
+
+/// A timer noticed later than this after its deadline was noticed late.
+const LATE: Duration = Duration::from_secs(2);
+
+pub(crate) struct Patience<C: Clock> {
+    idle_timeout: Duration,
+    min_rate: u64,
+    rate_period: Duration,
+    /// Since when bytes have been wanted and none came.
+    wanting: Option<Timestamp>,
+    /// A timer that fires no later than `wanting + idle_timeout`. It outlives many waits, so that
+    /// a fast body sets one timer in all.
+    timer: Option<(Timestamp, C::Sleep)>,
+    /// Time of wanting since the rate was last judged, and what came meanwhile.
+    period_time: Duration,
+    period_bytes: u64,
+}
+
+/// The origin took too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Impatience {
+    Idle(Duration),
+    Slow { bytes: u64, period: Duration },
+}
+
+impl<C: Clock> Patience<C> {
+    pub(crate) fn new(idle_timeout: Duration, min_rate: u64, rate_period: Duration) -> Self {
+        Self {
+            idle_timeout,
+            min_rate,
+            rate_period,
+            wanting: None,
+            timer: None,
+            period_time: Duration::ZERO,
+            period_bytes: 0,
+        }
+    }
+
+    /// The network had nothing: waits on, or is ready when patience is at its end.
+    pub(crate) fn poll(&mut self, clock: &C, cx: &mut Context<'_>) -> Poll<Impatience> {
+        let since = *self.wanting.get_or_insert_with(|| clock.now());
+        let mut due = since + self.idle_timeout;
+        loop {
+            let (deadline, sleep) = match &mut self.timer {
+                Some((deadline, sleep)) if *deadline <= due => (*deadline, sleep),
+                timer => {
+                    let (deadline, sleep) = timer.insert((due, clock.sleep_until(due)));
+                    (*deadline, sleep)
+                }
+            };
+            if Pin::new(sleep).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.timer = None;
+            let now = clock.now();
+            if now >= due {
+                if now.since(deadline) <= LATE {
+                    return Poll::Ready(Impatience::Idle(self.idle_timeout));
+                }
+                self.wanting = Some(now);
+                due = now + self.idle_timeout;
+            }
+        }
+    }
+
+    /// Bytes came, or the head of an answer. Says if they have been coming too slowly.
+    pub(crate) fn progress(&mut self, clock: &C, bytes: u64) -> Option<Impatience> {
+        if let Some(since) = self.wanting.take() {
+            self.period_time += clock.now().since(since).min(self.idle_timeout);
+        }
+        self.period_bytes += bytes;
+        if self.period_time < self.rate_period {
+            return None;
+        }
+        let (time, bytes) = (self.period_time, self.period_bytes);
+        (self.period_time, self.period_bytes) = (Duration::ZERO, 0);
+        let fewest = u128::from(self.min_rate) * time.as_millis() / 1000;
+        (u128::from(bytes) < fewest).then_some(Impatience::Slow { bytes, period: time })
+    }
+
+    /// Nothing is wanted for now.
+    pub(crate) fn pause(&mut self) {
+        self.wanting = None;
+    }
+
+    /// Another exchange begins.
+    pub(crate) fn reset(&mut self) {
+        self.pause();
+        (self.period_time, self.period_bytes) = (Duration::ZERO, 0);
+    }
+}

@@ -1,0 +1,210 @@
+//! From the bytes on the wire to entries and blocks: decode the `Content-Encoding`, unpack, and
+//! fill one block at a time, only when somebody asks for it. What waits is compressed.
+
+use std::task::{Context, Poll, ready};
+
+use narrows_unpack::{Entry, EntryEnd, Event, Format, Limits, Unpacker};
+
+use crate::{
+    clock::Clock,
+    failure::{Failure, FailureKind},
+    fetch::Fetch,
+    lease::{Block, Lease},
+    options::{DECODED_BYTES, Options},
+    transfer::Transfer,
+};
+
+/// What a reader gives, in order.
+pub(crate) enum Output {
+    Entry(Box<Entry>),
+    Block(Block),
+    EntryEnd(EntryEnd),
+    End,
+}
+
+pub(crate) struct Reader {
+    decoders: Option<Decoders>,
+    /// The block being filled.
+    buffer: Option<Vec<u8>>,
+    /// To be told once the block before it has been handed out.
+    entry_end: Option<EntryEnd>,
+}
+
+struct Decoders {
+    content: Option<ContentDecoder>,
+    unpacker: Unpacker,
+}
+
+/// Decodes a `Content-Encoding` into a buffer of its own.
+struct ContentDecoder {
+    unpacker: Unpacker,
+    decoded: Vec<u8>,
+    taken: usize,
+    ended: bool,
+}
+
+/// Bytes of a zip that its smallest entry takes: local header, central header, a name each.
+const ZIP_ENTRY_BYTES_MIN: u64 = 30 + 46;
+
+impl Reader {
+    pub(crate) fn new() -> Self {
+        Self { decoders: None, buffer: None, entry_end: None }
+    }
+
+    /// Whether the format itself shows where the data ends.
+    pub(crate) fn is_structured(&self) -> bool {
+        self.decoders.as_ref().is_some_and(|decoders| {
+            decoders.content.is_some() || !matches!(decoders.unpacker.format(), None | Some(Format::Plain))
+        })
+    }
+
+    /// The next thing to hand out. Blocks are full except before a pause in the network and at
+    /// the end of an entry.
+    pub(crate) fn poll_output<F: Fetch, C: Clock>(
+        &mut self,
+        cx: &mut Context<'_>,
+        transfer: &mut Transfer<F, C>,
+        lease: &Lease,
+        options: &Options,
+        clock: &C,
+    ) -> Poll<Result<Output, Failure>> {
+        loop {
+            if let Some(ended) = self.entry_end.take() {
+                return Poll::Ready(Ok(Output::EntryEnd(ended)));
+            }
+            // Bytes decoded earlier need no network, yet the network is driven all the same.
+            match transfer.poll_available(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
+                Poll::Pending if self.has_decoded() => {}
+                Poll::Pending => match self.take_block(lease, clock) {
+                    Some(block) => return Poll::Ready(Ok(Output::Block(block))),
+                    None => return Poll::Pending,
+                },
+            }
+            let decoders = match &mut self.decoders {
+                Some(decoders) => decoders,
+                none => match Decoders::new(transfer, lease, options) {
+                    Ok(decoders) => none.insert(decoders),
+                    Err(kind) => return Poll::Ready(Err(transfer.failure(kind, None))),
+                },
+            };
+            let buffer = match &mut self.buffer {
+                Some(buffer) => buffer,
+                none => none.insert(ready!(lease.poll_buffer(cx))),
+            };
+            let event = match decoders.step(transfer, buffer) {
+                Ok(event) => event,
+                Err(error) => return Poll::Ready(Err(transfer.failure(FailureKind::Unpack(error), None))),
+            };
+            match event {
+                Event::NeedInput => {}
+                Event::Entry(entry) => return Poll::Ready(Ok(Output::Entry(entry))),
+                Event::Full => {
+                    if let Some(block) = self.take_block(lease, clock) {
+                        return Poll::Ready(Ok(Output::Block(block)));
+                    }
+                }
+                Event::EntryEnd(ended) => {
+                    self.entry_end = Some(ended);
+                    if let Some(block) = self.take_block(lease, clock) {
+                        return Poll::Ready(Ok(Output::Block(block)));
+                    }
+                }
+                Event::End => return Poll::Ready(Ok(Output::End)),
+            }
+        }
+    }
+
+    fn has_decoded(&self) -> bool {
+        let content = self.decoders.as_ref().and_then(|decoders| decoders.content.as_ref());
+        content.is_some_and(|content| content.taken < content.decoded.len())
+    }
+
+    fn take_block<C: Clock>(&mut self, lease: &Lease, clock: &C) -> Option<Block> {
+        let buffer = self.buffer.take_if(|buffer| !buffer.is_empty())?;
+        Some(lease.block(buffer, clock.now()))
+    }
+
+    /// Gives the block being filled back to the lease.
+    pub(crate) fn abort(&mut self, lease: &Lease) {
+        self.decoders = None;
+        if let Some(buffer) = self.buffer.take() {
+            lease.put_back(buffer);
+        }
+    }
+}
+
+impl Decoders {
+    /// Chooses the decoders now that the answer is known, and gives back what they don't need.
+    fn new<F: Fetch, C: Clock>(
+        transfer: &Transfer<F, C>,
+        lease: &Lease,
+        options: &Options,
+    ) -> Result<Self, FailureKind> {
+        let content = match transfer.encoding() {
+            None => None,
+            Some(name) => Some(ContentDecoder::new(name, options)?),
+        };
+        let wanted = options.unpack_of(transfer.source());
+        let claimed = wanted.as_ref().map_or(0, narrows_unpack::Options::memory_max);
+        let mut unpack = wanted.unwrap_or_else(|| narrows_unpack::Options {
+            format: Some(Format::Plain),
+            // Bytes as they come are limited by the size of the file alone, unless they were
+            // inflated on the way.
+            limits: Limits { entry_bytes_max: u64::MAX, archive_bytes_max: u64::MAX, ..Limits::default() },
+            ..narrows_unpack::Options::default()
+        });
+        if content.is_none() {
+            let content_memory = narrows_unpack::Options { format: Some(Format::Gzip), ..Default::default() };
+            lease.give_back(content_memory.memory_max() + DECODED_BYTES as u64);
+            if let Some(total) = transfer.total() {
+                // The body is cut off at `total`, so it holds no more entries than that.
+                let entries = u32::try_from(total / ZIP_ENTRY_BYTES_MIN + 1).unwrap_or(u32::MAX);
+                unpack.limits.entries_max = unpack.limits.entries_max.min(entries);
+                if unpack.format == Some(Format::Plain) {
+                    lease.cap_blocks(total);
+                }
+            }
+        }
+        lease.give_back(claimed - unpack.memory_max().min(claimed));
+        Ok(Self { content, unpacker: Unpacker::new(unpack) })
+    }
+
+    fn step<F: Fetch, C: Clock>(
+        &mut self,
+        transfer: &mut Transfer<F, C>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Event, narrows_unpack::Error> {
+        let Some(content) = &mut self.content else {
+            let available = transfer.available();
+            let step = self.unpacker.step(available.bytes, available.end, buffer)?;
+            transfer.consume(step.consumed);
+            return Ok(step.event);
+        };
+        if content.taken == content.decoded.len() && !content.ended {
+            content.decoded.clear();
+            content.taken = 0;
+            let available = transfer.available();
+            let step = content.unpacker.step(available.bytes, available.end, &mut content.decoded)?;
+            transfer.consume(step.consumed);
+            content.ended = matches!(step.event, Event::End);
+        }
+        let step = self.unpacker.step(&content.decoded[content.taken..], content.ended, buffer)?;
+        content.taken += step.consumed;
+        Ok(step.event)
+    }
+}
+
+impl ContentDecoder {
+    fn new(encoding: &str, options: &Options) -> Result<Self, FailureKind> {
+        // gzip is the one coding that every server and every archive of logs may have applied.
+        if !encoding.eq_ignore_ascii_case("gzip") && !encoding.eq_ignore_ascii_case("x-gzip") {
+            return Err(FailureKind::Encoding(encoding.into()));
+        }
+        let limits = options.unpack.as_ref().map_or_else(Limits::default, |unpack| unpack.limits.clone());
+        let unpack = narrows_unpack::Options { format: Some(Format::Gzip), limits, ..Default::default() };
+        let unpacker = Unpacker::new(unpack);
+        Ok(Self { unpacker, decoded: Vec::with_capacity(DECODED_BYTES), taken: 0, ended: false })
+    }
+}
