@@ -1,0 +1,215 @@
+//! Consumers: they read, pause, hold on to blocks, skip, collect, change their mind.
+
+use std::{cell::Cell, cell::RefCell, ops::Deref, pin::Pin, rc::Rc, time::Duration};
+
+use futures_util::{
+    Stream, StreamExt,
+    future::{Either, select},
+};
+use narrows_core::{Block, Delivery, Failure, Report, Source, Window};
+
+use crate::{
+    origin::SimOrigin,
+    plan::{Consumer, WindowPlan},
+    world::{Mailbox, SimClock, World},
+};
+
+pub(crate) type SimDelivery = Delivery<SimOrigin, SimClock>;
+pub(crate) type SimWindow = Window<SimOrigin, SimClock, Pin<Box<dyn Stream<Item = Source>>>>;
+
+/// What a consumer saw of one source.
+pub(crate) struct Record {
+    pub(crate) window: usize,
+    pub(crate) report: Report,
+    /// The bytes in order, if it took all of them.
+    pub(crate) bytes: Option<Vec<u8>>,
+    /// Names of entries, if it took them one by one.
+    pub(crate) names: Option<Vec<String>>,
+}
+
+/// What the consumers of a world share.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) world: World,
+    pub(crate) records: Rc<RefCell<Vec<Record>>>,
+    /// Bytes of blocks in consumers' hands, counted without asking narrows.
+    pub(crate) in_hand: Rc<Cell<u64>>,
+    pub(crate) holder: Mailbox<Held>,
+}
+
+/// A block, counted.
+pub(crate) struct Held {
+    block: Block,
+    charged: u64,
+    in_hand: Rc<Cell<u64>>,
+}
+
+impl Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.block
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.in_hand.set(self.in_hand.get() - self.charged);
+    }
+}
+
+impl Desk {
+    pub(crate) fn new(world: &World) -> Self {
+        let (records, in_hand, holder) = (Rc::default(), Rc::default(), Mailbox::default());
+        Self { world: world.clone(), records, in_hand, holder }
+    }
+
+    fn hold(&self, block: Block) -> Held {
+        let charged = block.charged();
+        self.in_hand.set(self.in_hand.get() + charged);
+        Held { block, charged, in_hand: self.in_hand.clone() }
+    }
+
+    /// Keeps what it is given for a while, then drops it: another task than the one that reads.
+    pub(crate) async fn keep(self) {
+        loop {
+            let held = self.holder.take().await;
+            self.world.sleep(Duration::from_millis(self.world.below(3000))).await;
+            drop(held);
+        }
+    }
+
+    pub(crate) async fn serve(self, mut window: SimWindow, plan: WindowPlan, number: usize) {
+        let leaves_at = (self.world.below(8) == 0).then(|| self.world.below(6));
+        let mut taken = 0;
+        while let Some(delivery) = window.next().await {
+            self.world.note("delivery", delivery.index());
+            if leaves_at == Some(taken) {
+                self.file(number, delivery.cancel(), None, None);
+                return; // and the window with it
+            }
+            taken += 1;
+            if plan.steered {
+                window.handle().set_limit(self.world.below(plan.options.limit as u64 + 2) as usize);
+            }
+            let work = self.clone().consume(delivery, number, plan.pause_max);
+            match plan.consumer {
+                Consumer::Tasks => self.world.spawn("delivery", work),
+                Consumer::Sequential => work.await,
+                Consumer::Driving => {
+                    if let Either::Right(((), work)) = select(Box::pin(work), Box::pin(window.drive())).await {
+                        work.await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn consume(self, mut delivery: SimDelivery, number: usize, pause_max: Duration) {
+        let style = self.world.below(12);
+        let mut bytes = Vec::new();
+        let mut names = Vec::new();
+        let read = match style {
+            0 => {
+                let blocks = self.world.below(4);
+                for _ in 0..blocks {
+                    if !matches!(self.read_some(&mut delivery, &mut bytes, pause_max).await, Ok(true)) {
+                        break;
+                    }
+                }
+                return self.file(number, delivery.cancel(), None, None);
+            }
+            1 => {
+                self.pause(pause_max).await;
+                match delivery.collect(1 << (4 + self.world.below(16))).await {
+                    Ok(collected) => {
+                        assert!(collected.charged() >= collected.len() as u64);
+                        bytes.extend_from_slice(&collected);
+                        self.pause(pause_max).await;
+                        Ok(())
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
+            2..=4 => self.read_entries(&mut delivery, &mut bytes, &mut names, pause_max).await,
+            _ => loop {
+                match self.read_some(&mut delivery, &mut bytes, pause_max).await {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(()),
+                    Err(failure) => break Err(failure),
+                }
+            },
+        };
+        let names = (2..=4).contains(&style).then_some(names);
+        let Some(report) = delivery.report() else { panic!("at its end, and no report") };
+        if let Err(failure) = &read {
+            // The end is the end: the same failure again.
+            assert_eq!(delivery.next_block().await.err().as_ref(), Some(failure));
+        }
+        let whole = read.is_ok() && names.as_ref().is_none_or(|names| !names.iter().any(|name| name == SKIPPED));
+        self.file(number, report, whole.then_some(bytes), names);
+    }
+
+    async fn read_entries(
+        &self,
+        delivery: &mut SimDelivery,
+        bytes: &mut Vec<u8>,
+        names: &mut Vec<String>,
+        pause_max: Duration,
+    ) -> Result<(), Failure> {
+        let skips = self.world.below(2) == 0;
+        while let Some(entry) = delivery.next_entry().await? {
+            if skips && self.world.below(2) == 0 {
+                names.push(SKIPPED.into());
+                continue;
+            }
+            names.push(entry.name().to_owned());
+            while self.read_some(delivery, bytes, pause_max).await? {}
+        }
+        Ok(())
+    }
+
+    /// One block, or the news that there is none; sometimes after losing patience and asking anew.
+    async fn read_some(
+        &self,
+        delivery: &mut SimDelivery,
+        bytes: &mut Vec<u8>,
+        pause_max: Duration,
+    ) -> Result<bool, Failure> {
+        self.pause(pause_max).await;
+        let block = loop {
+            if self.world.below(4) > 0 {
+                break delivery.next_block().await?;
+            }
+            let patience = self.world.sleep(Duration::from_millis(self.world.below(200)));
+            match select(Box::pin(delivery.next_block()), patience).await {
+                Either::Left((block, _)) => break block?,
+                Either::Right(((), _)) => {}
+            }
+        };
+        let Some(block) = block else { return Ok(false) };
+        assert!(!block.is_empty(), "a block of nothing");
+        let held = self.hold(block);
+        bytes.extend_from_slice(&held);
+        match self.world.below(4) {
+            0 => self.holder.put(held),
+            1 => self.pause(pause_max).await,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    async fn pause(&self, max: Duration) {
+        if !max.is_zero() && self.world.below(4) == 0 {
+            self.world.sleep(Duration::from_millis(self.world.below(max.as_millis() as u64 + 1))).await;
+        }
+    }
+
+    fn file(&self, window: usize, report: Report, bytes: Option<Vec<u8>>, names: Option<Vec<String>>) {
+        self.world.note("outcome", report.outcome.name().len() as u64 ^ report.index << 8 ^ report.bytes_out << 16);
+        self.records.borrow_mut().push(Record { window, report, bytes, names });
+    }
+}
+
+/// Stands for an entry that the consumer passed over.
+pub(crate) const SKIPPED: &str = "(skipped)";

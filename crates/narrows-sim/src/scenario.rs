@@ -1,0 +1,328 @@
+//! Runs a plan and holds the contract after every step and at the end.
+
+use std::{error::Error as StdError, fmt, ops::Range, rc::Rc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use narrows_core::{Budget, Handle, Outcome, Proof, Source, Window};
+
+use crate::{
+    consumer::{Desk, Record, SKIPPED, SimWindow},
+    content::{Content, Packing},
+    origin::SimOrigin,
+    plan::{Expected, Plan, WindowPlan},
+    world::{SimClock, Tasks, World},
+};
+
+/// What a seed came to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    /// A digest of everything that happened.
+    pub trace: u64,
+    /// Polls and jumps of the clock.
+    pub steps: u64,
+    /// Virtual time that passed.
+    pub elapsed: Duration,
+    /// Sources by outcome: done, skipped, failed, cancelled.
+    pub outcomes: [u64; 4],
+}
+
+/// A line of the contract that did not hold.
+#[derive(Debug)]
+pub struct Violation {
+    /// All that was drawn.
+    pub plan: Box<Plan>,
+    /// The step after which it was noticed.
+    pub step: u64,
+    /// What was wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {} at step {}: {}\n{:#?}", self.plan.seed, self.step, self.what, self.plan)
+    }
+}
+
+impl StdError for Violation {}
+
+/// No seed needs nearly as many steps.
+const STEPS_MAX: u64 = 3_000_000;
+
+/// Draws what `seed` stands for and runs it.
+///
+/// # Errors
+///
+/// The [`Violation`] of the contract, if there is one.
+pub fn check(seed: u64) -> Result<Summary, Box<Violation>> {
+    run(Plan::draw(seed))
+}
+
+/// A digest of what happens for each of `seeds`.
+///
+/// # Errors
+///
+/// The first [`Violation`].
+pub fn digest(seeds: Range<u64>) -> Result<u64, Box<Violation>> {
+    seeds.into_iter().try_fold(0u64, |digest, seed| {
+        let Summary { trace, steps, .. } = check(seed)?;
+        Ok(digest.rotate_left(7) ^ trace ^ steps.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    })
+}
+
+/// Runs a plan.
+///
+/// # Errors
+///
+/// The [`Violation`] of the contract, if there is one.
+pub fn run(plan: Plan) -> Result<Summary, Box<Violation>> {
+    let announce = Announce(&plan);
+    let course = Course::new(&plan);
+    let mut tasks = Tasks::of(&course.world);
+    let mut step = 0;
+    let result = loop {
+        if course.is_over(&mut tasks) {
+            break course.check_end(tasks);
+        }
+        if plan.abandon_at == Some(step) {
+            break course.check_abandoned(tasks);
+        }
+        if plan.heal_at == step {
+            course.world.heal();
+        }
+        if step == STEPS_MAX {
+            break Err(format!("no end after {STEPS_MAX} steps"));
+        }
+        step += 1;
+        if let Err(stuck) = tasks.step() {
+            break Err(format!("nothing can go on, though these wait: {:?}", stuck.tasks));
+        }
+        if let Err(what) = course.check_step() {
+            break Err(what);
+        }
+    };
+    drop(announce);
+    match result {
+        Ok(outcomes) => {
+            let (trace, _) = course.world.trace();
+            Ok(Summary { trace, steps: step, elapsed: course.world.elapsed(), outcomes })
+        }
+        Err(what) => Err(Box::new(Violation { plan: Box::new(plan), step, what })),
+    }
+}
+
+/// Prints the plan when code under test panics.
+struct Announce<'a>(&'a Plan);
+
+impl Drop for Announce<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the panic came with this plan: {:#?}", self.0);
+        }
+    }
+}
+
+/// A plan on its way.
+struct Course<'a> {
+    plan: &'a Plan,
+    world: World,
+    origin: SimOrigin,
+    /// The common budget, then those of the windows.
+    budgets: Vec<Budget>,
+    handles: Vec<Handle<SimClock>>,
+    desk: Desk,
+    /// Most exchanges there may ever be, limits raised while running included.
+    open_max: usize,
+}
+
+fn url(window: usize, index: usize, window_plan: &WindowPlan) -> String {
+    let (spec, _) = &window_plan.sources[index];
+    format!("sim://origin/{window}/{index}{}", spec.packing.ending())
+}
+
+impl<'a> Course<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let world = World::new(plan.seed);
+        let origin = SimOrigin::new(&world, plan.profile, plan.faults, plan.manner);
+        let largest = plan.windows.iter().map(|window| window.options.working_set(plan.profile).total()).max();
+        let common = Budget::new(largest.unwrap_or(0) * plan.budget_quarters / 4);
+        let desk = Desk::new(&world);
+        world.spawn("holder", desk.clone().keep());
+        let mut course = Self {
+            plan,
+            origin,
+            budgets: vec![common.clone()],
+            handles: Vec::new(),
+            open_max: 0,
+            desk,
+            world,
+        };
+        for (number, window_plan) in plan.windows.iter().enumerate() {
+            let own = window_plan.options.working_set(plan.profile).total();
+            let budget = if window_plan.nested { common.nested(own) } else { common.clone() };
+            let window = course.window(number, window_plan, &budget);
+            course.budgets.push(budget);
+            course.handles.push(window.handle());
+            course.open_max += window_plan.options.limit + usize::from(window_plan.steered);
+            course.world.spawn("consumer", course.desk.clone().serve(window, window_plan.clone(), number));
+        }
+        course
+    }
+
+    fn window(&self, number: usize, plan: &WindowPlan, budget: &Budget) -> SimWindow {
+        let sources: Vec<Source> = (0..plan.sources.len())
+            .map(|index| {
+                let (spec, expected) = plan.sources[index];
+                let url = url(number, index, plan);
+                self.origin.serve(&url, spec);
+                let source = Source::new(url.as_str());
+                let content = self.origin.content(&url, 0);
+                match expected {
+                    Expected::Nothing => source,
+                    Expected::Right => content.expect(source),
+                    Expected::Wrong => Source { md5: Some([7; 16]), ..content.expect(source) },
+                }
+            })
+            .collect();
+        let (world, slow) = (self.world.clone(), plan.slow_list);
+        let sources = stream::iter(sources).then(move |source| {
+            let pause = slow.then(|| world.sleep(Duration::from_millis(world.below(500))));
+            async move {
+                if let Some(pause) = pause {
+                    pause.await;
+                }
+                source
+            }
+        });
+        let made = Window::new(
+            sources.boxed_local(),
+            self.origin.clone(),
+            self.world.clock(),
+            budget,
+            plan.options.clone(),
+        );
+        made.unwrap_or_else(|error| panic!("a whole working set is enough: {error}"))
+    }
+
+    /// Only the holder is left, which waits for ever.
+    fn is_over(&self, tasks: &mut Tasks) -> bool {
+        tasks.names().iter().all(|name| *name == "holder") && self.desk.in_hand.get() == 0
+    }
+
+    fn check_step(&self) -> Result<(), String> {
+        let mut held = 0;
+        let mut in_flight = 0;
+        for (number, handle) in self.handles.iter().enumerate() {
+            let stats = handle.stats();
+            held += stats.held;
+            in_flight += stats.in_flight;
+            let ensure = |holds: bool, what| ensure(holds, || format!("window {number}: {what}: {stats:?}"));
+            ensure(stats.reserved <= stats.capacity, "more reserved than the budget has")?;
+            ensure(stats.reserved_by_phase.iter().sum::<u64>() <= stats.reserved, "phases exceed the reservation")?;
+            ensure(stats.held <= stats.reserved, "the consumer holds more than is reserved")?;
+            let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
+            ensure(stats.admitted == stats.in_flight + ended, "a source lost or counted twice")?;
+            ensure(stats.bytes_refetched <= stats.bytes_in, "more bytes in vain than came")?;
+        }
+        let counted = self.desk.in_hand.get();
+        ensure(held == counted, || format!("{counted} bytes in consumers' hands, {held} in the stats"))?;
+        let open = self.origin.open();
+        ensure(open <= self.open_max && open as u64 <= in_flight, || {
+            format!("{open} exchanges, {in_flight} in flight, limits {}", self.open_max)
+        })?;
+        let (chunks, allowed) = (SimOrigin::in_hand(), in_flight * self.plan.profile.exchange_bytes);
+        ensure(chunks <= allowed, || format!("{chunks} bytes of chunks in hand, {allowed} are charged for"))
+    }
+
+    /// Every task has ended: nothing is left, and every source has its one right end.
+    fn check_end(&self, tasks: Tasks) -> Result<[u64; 4], String> {
+        tasks.abandon();
+        self.check_nothing_left()?;
+        let mut outcomes = [0; 4];
+        for (number, (plan, handle)) in self.plan.windows.iter().zip(&self.handles).enumerate() {
+            let stats = handle.stats();
+            for (sum, count) in outcomes.iter_mut().zip([stats.done, stats.skipped, stats.failed, stats.cancelled]) {
+                *sum += count;
+            }
+            let records = self.desk.records.borrow();
+            let mut seen = vec![0; plan.sources.len()];
+            for record in records.iter().filter(|record| record.window == number) {
+                seen[record.report.index as usize] += 1;
+                self.check_record(plan, record)?;
+            }
+            let complete = seen.iter().all(|count| *count == 1);
+            let left = seen.iter().all(|count| *count <= 1) && stats.cancelled > 0;
+            ensure(complete || left, || format!("window {number}: deliveries per source: {seen:?}"))?;
+            ensure(stats.in_flight == 0 && stats.held == 0, || format!("window {number} is not over: {stats:?}"))?;
+        }
+        Ok(outcomes)
+    }
+
+    /// Everything was dropped at an arbitrary moment.
+    fn check_abandoned(&self, tasks: Tasks) -> Result<[u64; 4], String> {
+        tasks.abandon();
+        self.desk.holder.clear();
+        self.check_nothing_left()?;
+        for record in self.desk.records.borrow().iter() {
+            self.check_record(&self.plan.windows[record.window], record)?;
+        }
+        Ok([0; 4])
+    }
+
+    fn check_nothing_left(&self) -> Result<(), String> {
+        for budget in &self.budgets {
+            let (reserved, waiting) = (budget.reserved(), budget.waiting());
+            ensure(reserved == 0 && waiting == 0, || format!("{reserved} bytes reserved, {waiting} claims, after all"))?;
+            ensure(budget.peak() <= budget.capacity(), || "the peak is above the capacity".into())?;
+        }
+        let (open, timers, chunks) = (self.origin.open(), self.world.timers(), SimOrigin::in_hand());
+        ensure(open == 0 && timers == 0 && chunks == 0, || {
+            format!("{open} exchanges, {timers} timers, {chunks} bytes of chunks left")
+        })
+    }
+
+    fn check_record(&self, plan: &WindowPlan, record: &Record) -> Result<(), String> {
+        let index = record.report.index as usize;
+        let (spec, expected) = plan.sources[index];
+        let url = url(record.window, index, plan);
+        let versions: Vec<Rc<Content>> =
+            (0..self.origin.versions(&url)).map(|version| self.origin.content(&url, version)).collect();
+        let unpacks = plan.options.unpack.is_some();
+        let report = &record.report;
+        let ensure = |holds: bool, what: &str| ensure(holds, || format!("{url}: {what}: {report:?} {spec:?}"));
+        let proof = match &report.outcome {
+            Outcome::Done(proof) => *proof,
+            Outcome::Failed(failure) => {
+                let corrupt = unpacks && versions.iter().any(|content| content.corrupt);
+                let fine = corrupt || expected == Expected::Wrong || failure.kind.code() == "too_big_to_collect";
+                return ensure(!self.plan.healthy || fine, "failed, though the origin is healthy");
+            }
+            Outcome::Skipped => return ensure(!self.plan.healthy, "skipped, though it is there"),
+            Outcome::Cancelled => return Ok(()),
+        };
+        ensure(expected != Expected::Wrong, "done, though its digest is wrong")?;
+        // Without a length, bytes cut off where a format may end cannot be missed.
+        let may_be_short = self.plan.faults.no_length > 0
+            && (proof == Proof::UnverifiedEnd || matches!((spec.packing, unpacks), (Packing::Gzip, true)));
+        let fits = |content: &Rc<Content>, bytes: &[u8]| {
+            let whole = if unpacks { content.unpacked() } else { content.wire.to_vec() };
+            bytes == whole || (may_be_short && whole.starts_with(bytes))
+        };
+        if let Some(bytes) = &record.bytes {
+            ensure(report.bytes_out == bytes.len() as u64, "bytes out differ from bytes taken")?;
+            ensure(versions.iter().any(|content| fits(content, bytes)), "done with bytes of no version")?;
+        }
+        if let Some(names) = record.names.as_ref().filter(|_| unpacks && spec.packing == Packing::Zip) {
+            let same = |content: &Rc<Content>| {
+                names.len() == content.entries.len()
+                    && names.iter().zip(&content.entries).all(|(seen, (name, _))| seen == SKIPPED || seen == name)
+            };
+            ensure(versions.iter().any(same), "done with entries of no version")?;
+        }
+        let corrupt = unpacks && versions.iter().all(|content| content.corrupt);
+        ensure(!corrupt || self.plan.faults.no_length > 0, "done, though every version is corrupt")
+    }
+}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(what()) }
+}
