@@ -126,19 +126,14 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         match usize::try_from(needed) {
             Ok(capacity) if fits => Ok((capacity, flight.lease.split(needed))),
             _ => {
-                let kind = FailureKind::TooBigToCollect { needed: Some(needed), available: max.min(set_aside) };
-                let failure = flight.transfer.failure(kind, None);
-                flight.fail(failure.clone());
-                Err(failure)
+                let available = max.min(set_aside);
+                Err(flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available }))
             }
         }
     }
 
     fn refuse(&self, kind: FailureKind) -> Failure {
-        let mut flight = self.shared.lock();
-        let failure = flight.transfer.failure(kind, None);
-        flight.fail(failure.clone());
-        failure
+        self.shared.lock().refuse(kind)
     }
 
     /// Writes everything to a temporary file of at most `bytes_max` bytes.
@@ -178,9 +173,10 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         flight.report().cloned().unwrap_or_else(|| unreachable!("it has ended"))
     }
 
-    /// Ends it as failed because the consumer could not store it, and says so.
+    /// Ends it as failed because the consumer could not store it, and says so. What came whole
+    /// counts as failed, too.
     pub fn fail_storage(self, reason: &str) -> Report {
-        self.refuse(FailureKind::Storage(reason.into()));
+        self.shared.lock().refuse_done(FailureKind::Storage(reason.into()));
         self.cancel()
     }
 
@@ -203,14 +199,16 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     /// [`next_entry`](Self::next_entry) as a poll function.
     pub fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Box<Entry>>, Failure>> {
         loop {
-            match ready!(self.poll_output(cx))? {
-                Output::Entry(entry) => {
-                    self.scope = Scope::Entry;
-                    return Poll::Ready(Ok(Some(entry)));
-                }
-                Output::End => return Poll::Ready(Ok(None)),
-                Output::EntryEnd(_) | Output::Block(_) => {}
+            let output = ready!(self.poll_output(cx));
+            if let Ok(Output::Block(_) | Output::EntryEnd(_)) = output {
+                continue; // what is left of the entry before
             }
+            // Behind the last entry, and after a failure, blocks are asked of the source.
+            self.scope = if let Ok(Output::Entry(_)) = output { Scope::Entry } else { Scope::Source };
+            return Poll::Ready(output.map(|output| match output {
+                Output::Entry(entry) => Some(entry),
+                _ => None,
+            }));
         }
     }
 

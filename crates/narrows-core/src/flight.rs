@@ -118,6 +118,28 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         self.end(if skip { Outcome::Skipped } else { Outcome::Failed(Box::new(failure)) });
     }
 
+    /// Ends it as failed for a reason on the consumer's side; if it has failed before, that stands.
+    pub(crate) fn refuse(&mut self, kind: FailureKind) -> Failure {
+        if let Some(Report { outcome: Outcome::Failed(failure), .. }) = &self.report {
+            return (**failure).clone();
+        }
+        let failure = self.transfer.failure(kind, None);
+        self.fail(failure.clone());
+        failure
+    }
+
+    /// As [`refuse`](Self::refuse), and what came whole has failed all the same: it could not be
+    /// kept.
+    pub(crate) fn refuse_done(&mut self, kind: FailureKind) {
+        let failure = Box::new(self.refuse(kind));
+        if let Some(report) = &mut self.report
+            && matches!(report.outcome, Outcome::Done(_))
+        {
+            report.outcome = Outcome::Failed(failure);
+            self.ledger.lock().done_has_failed();
+        }
+    }
+
     /// Ends it: no exchange, no memory but the blocks in the consumer's hand, no place in flight.
     pub(crate) fn end(&mut self, outcome: Outcome) {
         if self.report.is_some() {

@@ -128,6 +128,11 @@ impl Counters {
         }
     }
 
+    pub(crate) fn done_has_failed(&mut self) {
+        self.stats.done -= 1;
+        self.stats.failed += 1;
+    }
+
     /// Notes a block in the consumer's hand and gives it a number.
     pub(crate) fn hand(&mut self, at: Timestamp, bytes: u64) -> u64 {
         self.next_block += 1;

@@ -394,6 +394,9 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 return Step::Failed(kind, retry_after, None);
             }
         };
+        if self.received > 0 && head.encoding != self.encoding {
+            return self.changed();
+        }
         if let Some(pinned) = pinned {
             if self.received == 0 {
                 if let Err(kind) = self.check_declared(&pinned) {

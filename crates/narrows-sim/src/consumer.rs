@@ -35,6 +35,8 @@ pub(crate) struct Desk {
     /// Bytes of blocks in consumers' hands, counted without asking narrows.
     pub(crate) in_hand: Rc<Cell<u64>>,
     pub(crate) holder: Mailbox<Held>,
+    /// Windows that were dropped before their end.
+    pub(crate) left: Rc<RefCell<Vec<usize>>>,
 }
 
 /// A block, counted.
@@ -60,8 +62,8 @@ impl Drop for Held {
 
 impl Desk {
     pub(crate) fn new(world: &World) -> Self {
-        let (records, in_hand, holder) = (Rc::default(), Rc::default(), Mailbox::default());
-        Self { world: world.clone(), records, in_hand, holder }
+        let (records, in_hand, left) = (Rc::default(), Rc::default(), Rc::default());
+        Self { world: world.clone(), records, in_hand, holder: Mailbox::default(), left }
     }
 
     fn hold(&self, block: Block) -> Held {
@@ -86,6 +88,7 @@ impl Desk {
             self.world.note("delivery", delivery.index());
             if leaves_at == Some(taken) {
                 self.file(number, delivery.cancel(), None, None);
+                self.left.borrow_mut().push(number);
                 return; // and the window with it
             }
             taken += 1;

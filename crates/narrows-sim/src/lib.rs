@@ -21,6 +21,7 @@ mod plan;
 mod scenario;
 mod world;
 
+pub use narrows_core::Prng;
 pub use content::{Content, Packing, gzip, rows, zip};
 pub use origin::{Faults, Manner, SimBody, SimError, SimExchange, SimOrigin, Spec};
 pub use plan::{Consumer, Plan, WindowPlan};
