@@ -1,0 +1,182 @@
+//! One request, its redirects, and its body.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use http_body::Body as _;
+use narrows_core::{Body, ByteRange, ContentRange, FetchErrorKind, Head, Request, Response};
+use reqwest::{
+    Method, Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
+
+use crate::{client::Inner, error::HttpError};
+
+/// An exchange up to the response's head.
+pub struct Exchange(Pin<Box<dyn Future<Output = Result<Response<HttpBody>, HttpError>> + Send>>);
+
+impl Exchange {
+    pub(crate) fn new(client: Arc<Inner>, request: Request) -> Self {
+        Self(Box::pin(run(client, request)))
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<HttpBody>, HttpError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+async fn run(client: Arc<Inner>, request: Request) -> Result<Response<HttpBody>, HttpError> {
+    let mut url = parse(&request.url)?;
+    let first = url.clone();
+    let mut followed = 0;
+    loop {
+        let own = if same_origin(&url, &first) { &request.headers[..] } else { &[] };
+        let mut http = reqwest::Request::new(Method::GET, url.clone());
+        *http.headers_mut() = headers(&client, &request, own)?;
+        let response = client.http.execute(http).await?;
+        let Some(location) = location(&response) else { return Ok(convert(response)) };
+        let target = url.join(&location).map_err(|_| redirect("a redirect to a malformed address"))?;
+        if followed == client.redirects_max {
+            return Err(redirect(&format!("more than {followed} redirects")));
+        }
+        if url.scheme() == "https" && target.scheme() != "https" {
+            return Err(redirect("a redirect from HTTPS to an unprotected address"));
+        }
+        if !matches!(target.scheme(), "http" | "https") {
+            return Err(redirect("a redirect to an address that is not HTTP"));
+        }
+        url = target;
+        followed += 1;
+    }
+}
+
+fn redirect(text: &str) -> HttpError {
+    HttpError::new(FetchErrorKind::Redirect, text)
+}
+
+fn parse(url: &str) -> Result<Url, HttpError> {
+    let bad = |text: String| HttpError::new(FetchErrorKind::BadUrl, text);
+    let url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(bad(format!("scheme {other:?} is not http or https"))),
+    }
+}
+
+fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host_str() == other.host_str()
+        && one.port_or_known_default() == other.port_or_known_default()
+}
+
+fn headers(client: &Inner, request: &Request, own: &[(String, String)]) -> Result<HeaderMap, HttpError> {
+    let mut headers = HeaderMap::new();
+    let bad = |what: String| HttpError::new(FetchErrorKind::BadUrl, what);
+    for (name, value) in own {
+        let named = HeaderName::try_from(name).map_err(|_| bad(format!("header name {name:?} is malformed")))?;
+        let mut value =
+            HeaderValue::try_from(value).map_err(|_| bad(format!("the value of header {name:?} is malformed")))?;
+        value.set_sensitive(true);
+        headers.append(named, value);
+    }
+    let encodings = if client.compressed { "gzip, identity;q=0.5" } else { "identity" };
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encodings));
+    headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    if let Some(ByteRange { start, end }) = request.range {
+        let range = match end {
+            Some(end) => format!("bytes={start}-{}", end.saturating_sub(1)),
+            None => format!("bytes={start}-"),
+        };
+        headers.insert(header::RANGE, HeaderValue::try_from(range).map_err(|error| bad(error.to_string()))?);
+        let validator = request.if_range.as_deref().map(HeaderValue::try_from);
+        if let Some(Ok(validator)) = validator {
+            headers.insert(header::IF_RANGE, validator);
+        }
+    }
+    Ok(headers)
+}
+
+/// Where the response sends its reader, if it does (RFC 9110, 15.4).
+fn location(response: &reqwest::Response) -> Option<String> {
+    let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let location = response.headers().get(header::LOCATION).filter(|_| follows)?;
+    Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
+}
+
+fn convert(response: reqwest::Response) -> Response<HttpBody> {
+    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let encoding = text(header::CONTENT_ENCODING).map(str::trim);
+    let head = Head {
+        status: response.status().as_u16(),
+        length: text(header::CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
+        range: text(header::CONTENT_RANGE).and_then(ContentRange::parse),
+        etag: text(header::ETAG).map(Into::into),
+        accepts_ranges: text(header::ACCEPT_RANGES).is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
+        retry_after: text(header::RETRY_AFTER).and_then(retry_after),
+        encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),
+    };
+    Response { head, body: HttpBody(response.into()) }
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3) as the time from now until then.
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value.trim()).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// A body as it arrives. While it is not polled, the origin waits.
+#[derive(Debug)]
+pub struct HttpBody(reqwest::Body);
+
+impl Body for HttpBody {
+    type Error = HttpError;
+
+    fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
+        loop {
+            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) if !bytes.is_empty() => Some(Ok(bytes)),
+                    _ => continue, // trailers
+                },
+                Some(Err(error)) => Some(Err(error.into())),
+                None => None,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let wait = retry_after(&date).unwrap();
+        assert!(Duration::from_secs(97) < wait && wait <= Duration::from_secs(100));
+        assert_eq!(retry_after("soon"), None);
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let same = |one, other| same_origin(&Url::parse(one).unwrap(), &Url::parse(other).unwrap());
+        assert!(same("https://host/a", "https://host:443/b"));
+        assert!(!same("https://host/a", "http://host/a"));
+        assert!(!same("http://host/a", "http://host:81/a"));
+        assert!(!same("http://host/a", "http://host.evil/a"));
+    }
+}

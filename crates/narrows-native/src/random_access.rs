@@ -1,0 +1,161 @@
+//! Zip archives that cannot be streamed safely, read at random from a spooled file.
+//!
+//! A stored entry with a data descriptor has no end that a stream can see; the central directory,
+//! at the end of the file, tells it. The `zip` crate reads that; the limits are kept here, on
+//! what it really reads and gives, not on what the archive declares.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use narrows_core::unpack::Limits;
+use zip::ZipArchive;
+
+/// Most bytes of a central directory that are read: about 15,000 entries.
+const DIRECTORY_BYTES_MAX: u64 = 1 << 20;
+
+/// Calls `visit` with the path and the bytes of each file in `archive`; directories are left out.
+/// Gives the number of files.
+///
+/// Paths are relative and stay below any directory they are joined to. Checksums are checked by
+/// the time a reader is at its end. Blocks the thread. Reading the central directory takes up to
+/// 8 MiB of memory that no budget is charged for: reserve them.
+///
+/// # Errors
+///
+/// [`RandomAccessError`]; what `visit` has got by then is not verified as a whole.
+pub fn for_each_entry(
+    archive: &File,
+    limits: &Limits,
+    mut visit: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
+) -> Result<u64, RandomAccessError> {
+    let allowance = Arc::new(AtomicU64::new(DIRECTORY_BYTES_MAX));
+    let metered = Metered { file: archive.try_clone()?, allowance: allowance.clone() };
+    let mut zip = ZipArchive::new(io::BufReader::with_capacity(4 << 10, metered))?;
+    allowance.store(u64::MAX, Relaxed);
+    if zip.len() > limits.entries_max as usize {
+        return Err(RandomAccessError::Limit("entries"));
+    }
+    let length = archive.metadata()?.len();
+    let mut total = 0;
+    let mut files = 0;
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index)?;
+        if entry.is_dir() {
+            continue;
+        }
+        let path = entry.enclosed_name().and_then(|path| path.to_str().map(str::to_owned));
+        let Some(path) = path.filter(|path| path.len() <= usize::from(limits.name_bytes_max)) else {
+            return Err(RandomAccessError::UnsafeName(entry.name()?.chars().take(200).collect()));
+        };
+        let mut reader = Limited { inner: &mut entry, limits, length, entry_bytes: 0, total: &mut total, over: None };
+        let visited = visit(&path, &mut reader);
+        if let Some(over) = reader.over {
+            return Err(RandomAccessError::Limit(over));
+        }
+        visited?;
+        files += 1;
+    }
+    Ok(files)
+}
+
+/// Refuses to be read further than an allowance.
+struct Metered {
+    file: File,
+    allowance: Arc<AtomicU64>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let left = self.allowance.load(Relaxed);
+        if left != u64::MAX {
+            let left = left.checked_sub(read as u64);
+            self.allowance.store(left.ok_or_else(|| io::Error::other("the central directory is too large"))?, Relaxed);
+        }
+        Ok(read)
+    }
+}
+
+impl Seek for Metered {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+/// Counts what an entry really gives.
+struct Limited<'a, R> {
+    inner: R,
+    limits: &'a Limits,
+    length: u64,
+    entry_bytes: u64,
+    total: &'a mut u64,
+    /// The limit that was exceeded.
+    over: Option<&'static str>,
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.entry_bytes += read as u64;
+        *self.total += read as u64;
+        let ratio_bytes = self.length.saturating_mul(self.limits.ratio_max.into()).max(self.limits.ratio_floor);
+        let over = if self.entry_bytes > self.limits.entry_bytes_max {
+            "entry bytes"
+        } else if *self.total > self.limits.archive_bytes_max {
+            "archive bytes"
+        } else if *self.total > ratio_bytes {
+            "ratio"
+        } else {
+            return Ok(read);
+        };
+        self.over = Some(over);
+        Err(io::Error::other(over))
+    }
+}
+
+/// Why an archive could not be read at random.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RandomAccessError {
+    /// The archive is malformed, or of a kind that the `zip` crate does not read.
+    Archive(zip::result::ZipError),
+    /// Reading or storing failed.
+    Io(io::Error),
+    /// An entry's name could leave the directory, or is too long.
+    UnsafeName(String),
+    /// The named limit was exceeded.
+    Limit(&'static str),
+}
+
+impl fmt::Display for RandomAccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Archive(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+            Self::UnsafeName(name) => write!(f, "unsafe entry name {name:?}"),
+            Self::Limit(limit) => write!(f, "over the limit of {limit}"),
+        }
+    }
+}
+
+impl StdError for RandomAccessError {}
+
+impl From<zip::result::ZipError> for RandomAccessError {
+    fn from(error: zip::result::ZipError) -> Self {
+        Self::Archive(error)
+    }
+}
+
+impl From<io::Error> for RandomAccessError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
