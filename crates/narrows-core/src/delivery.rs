@@ -119,6 +119,9 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
 
     fn reserve_collection(&self, max: u64) -> Result<(usize, crate::budget::Reservation), Failure> {
         let mut flight = self.shared.lock();
+        if flight.report().is_some() {
+            return flight.ending().map_or_else(|| Ok((0, flight.lease.split(0))), Err);
+        }
         let declared = flight.declared_output();
         let needed = declared.unwrap_or(max);
         let set_aside = flight.options().collect_max;

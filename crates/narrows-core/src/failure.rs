@@ -122,6 +122,8 @@ pub enum FailureKind {
     },
     /// The list's line was malformed.
     BadLine(BadLine),
+    /// The window was cancelled.
+    Cancelled,
     /// Storing the data failed.
     Storage(Box<str>),
 }
@@ -157,6 +159,7 @@ impl FailureKind {
             Self::Unpack(error) => error.code(),
             Self::TooBigToCollect { .. } => "too_big_to_collect",
             Self::BadLine(_) => "bad_line",
+            Self::Cancelled => "cancelled",
             Self::Storage(_) => "storage",
         }
     }
@@ -177,6 +180,7 @@ impl FailureKind {
             | Self::Unpack(_)
             | Self::TooBigToCollect { .. }
             | Self::BadLine(_)
+            | Self::Cancelled
             | Self::Storage(_) => false,
         }
     }
@@ -213,6 +217,7 @@ impl fmt::Display for FailureKind {
                 write!(f, "more than the {available} bytes that may be collected; read blocks or use a spool")
             }
             Self::BadLine(error) => error.fmt(f),
+            Self::Cancelled => f.write_str("cancelled"),
             Self::Storage(what) => write!(f, "storing it failed: {what}"),
         }
     }

@@ -83,11 +83,8 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
 
     /// The next thing for the consumer. After the end, the end again.
     pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {
-        if let Some(report) = &self.report {
-            return Poll::Ready(match &report.outcome {
-                Outcome::Failed(failure) => Err((**failure).clone()),
-                _ => Ok(Output::End),
-            });
+        if self.report.is_some() {
+            return Poll::Ready(self.ending().map_or(Ok(Output::End), Err));
         }
         let Self { reader, transfer, lease, options, clock, .. } = self;
         let output = match ready!(reader.poll_output(cx, transfer, lease, options, clock)) {
@@ -118,10 +115,19 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         self.end(if skip { Outcome::Skipped } else { Outcome::Failed(Box::new(failure)) });
     }
 
+    /// The failure it has ended in. To a reader, a cancelled source is no complete one.
+    pub(crate) fn ending(&self) -> Option<Failure> {
+        match &self.report.as_ref()?.outcome {
+            Outcome::Failed(failure) => Some((**failure).clone()),
+            Outcome::Cancelled => Some(self.transfer.failure(FailureKind::Cancelled, None)),
+            Outcome::Done(_) | Outcome::Skipped => None,
+        }
+    }
+
     /// Ends it as failed for a reason on the consumer's side; if it has failed before, that stands.
     pub(crate) fn refuse(&mut self, kind: FailureKind) -> Failure {
-        if let Some(Report { outcome: Outcome::Failed(failure), .. }) = &self.report {
-            return (**failure).clone();
+        if let Some(failure) = self.ending() {
+            return failure;
         }
         let failure = self.transfer.failure(kind, None);
         self.fail(failure.clone());
@@ -260,8 +266,10 @@ pub(crate) struct Slots(Arc<Mutex<SlotState>>);
 struct SlotState {
     limit: usize,
     taken: usize,
-    /// The window, when it waits for a place.
-    waiting: Option<Waker>,
+    /// Whether no more are to be taken.
+    cancelled: bool,
+    /// The window, whatever it waits for.
+    window: Option<Waker>,
 }
 
 /// A place in flight, given back by drop.
@@ -269,7 +277,7 @@ pub(crate) struct Slot(Slots);
 
 impl Slots {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(SlotState { limit, taken: 0, waiting: None })))
+        Self(Arc::new(Mutex::new(SlotState { limit, taken: 0, cancelled: false, window: None })))
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -281,14 +289,25 @@ impl Slots {
         self.wake();
     }
 
-    /// Whether there is a place; if not, the task is woken when there may be.
-    pub(crate) fn poll_free(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn cancel(&self) {
+        self.state().cancelled = true;
+        self.wake();
+    }
+
+    /// Whether the window is to end; if not, its task is woken when that changes, or a place
+    /// comes free.
+    pub(crate) fn poll_cancelled(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.state();
-        if state.taken < state.limit {
-            return Poll::Ready(());
+        match &mut state.window {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
         }
-        state.waiting = Some(cx.waker().clone());
-        Poll::Pending
+        state.cancelled
+    }
+
+    pub(crate) fn is_free(&self) -> bool {
+        let state = self.state();
+        state.taken < state.limit
     }
 
     pub(crate) fn take(&self) -> Slot {
@@ -297,8 +316,8 @@ impl Slots {
     }
 
     fn wake(&self) {
-        let waiting = self.state().waiting.take();
-        waiting.into_iter().for_each(Waker::wake);
+        let window = self.state().window.take();
+        window.into_iter().for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, SlotState> {

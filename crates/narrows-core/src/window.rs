@@ -23,6 +23,7 @@ use crate::{
     flight::{Flight, Shared, Slots},
     lease::Lease,
     options::{Options, OptionsError, Order},
+    report::Outcome,
     retry::RetryTokens,
     source::Source,
     stats::{Ledger, Stats},
@@ -170,8 +171,22 @@ where
         poll_fn(|cx| self.poll_drive(cx)).await;
     }
 
+    fn cancel(&mut self) {
+        self.exhausted = true;
+        self.admitting = None;
+        for flight in self.flights.iter().filter(|flight| !flight.delivered) {
+            if let Some(shared) = &flight.shared {
+                shared.lock().end(Outcome::Cancelled);
+                shared.wakers.window.wake();
+            }
+        }
+    }
+
     /// [`drive`](Self::drive) as a poll function.
     pub fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.slots.poll_cancelled(cx) && !(self.exhausted && self.admitting.is_none() && self.flights.is_empty()) {
+            self.cancel();
+        }
         let admitted = self.poll_admit(cx);
         loop {
             match Pin::new(&mut self.flights).poll_next(cx) {
@@ -196,7 +211,9 @@ where
                 if self.exhausted {
                     return Poll::Ready(());
                 }
-                ready!(self.slots.poll_free(cx));
+                if !self.slots.is_free() {
+                    return Poll::Pending;
+                }
                 let Some(source) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
                     self.exhausted = true;
                     continue;
@@ -297,6 +314,12 @@ impl<C: Clock> Handle<C> {
     /// flight finish.
     pub fn set_limit(&self, limit: usize) {
         self.slots.set_limit(limit);
+    }
+
+    /// Ends the window early and in order: nothing more is pulled from the list; what is in flight
+    /// and not yet delivered is cancelled, and delivered so for its report.
+    pub fn cancel(&self) {
+        self.slots.cancel();
     }
 
     /// A snapshot of the window's counters.

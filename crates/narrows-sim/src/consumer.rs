@@ -83,6 +83,7 @@ impl Desk {
 
     pub(crate) async fn serve(self, mut window: SimWindow, plan: WindowPlan, number: usize) {
         let leaves_at = (self.world.below(8) == 0).then(|| self.world.below(6));
+        let cancels_at = (self.world.below(8) == 0).then(|| self.world.below(6));
         let mut taken = 0;
         while let Some(delivery) = window.next().await {
             self.world.note("delivery", delivery.index());
@@ -92,6 +93,10 @@ impl Desk {
                 return; // and the window with it
             }
             taken += 1;
+            if cancels_at == Some(taken) {
+                window.handle().cancel();
+                self.left.borrow_mut().push(number);
+            }
             if plan.steered {
                 window.handle().set_limit(self.world.below(plan.options.limit as u64 + 2) as usize);
             }
