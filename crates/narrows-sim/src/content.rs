@@ -64,7 +64,8 @@ impl Content {
                     .enumerate()
                     .map(|(index, part)| (format!("{index}/rows.csv"), part.to_vec()))
                     .collect();
-                (zip(&entries, &mut prng), entries)
+                let styles = [Style::Stored, Style::Deflated, Style::Described];
+                (zip(&entries, || styles[prng.below(3) as usize]), entries)
             }
         };
         let mut content =
@@ -124,13 +125,28 @@ pub fn gzip(data: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A zip whose entries are stored, deflated, or deflated with a data descriptor.
-pub fn zip(entries: &[(String, Vec<u8>)], prng: &mut Prng) -> Vec<u8> {
+/// How an entry of a zip is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Style {
+    /// As it is.
+    Stored,
+    /// Deflated.
+    Deflated,
+    /// Deflated, its sizes behind it in a data descriptor.
+    Described,
+}
+
+/// A zip whose entries have the styles that `style` gives.
+pub fn zip(entries: &[(String, Vec<u8>)], mut style: impl FnMut() -> Style) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
     for (name, data) in entries {
-        let style = prng.below(3);
-        let packed = if style == 0 { data.clone() } else { deflate(data) };
-        let (method, flags): (u16, u16) = (if style == 0 { 0 } else { 8 }, if style == 2 { 8 } else { 0 });
+        let style = style();
+        let packed = if style == Style::Stored { data.clone() } else { deflate(data) };
+        let (method, flags): (u16, u16) = match style {
+            Style::Stored => (0, 0),
+            Style::Deflated => (8, 0),
+            Style::Described => (8, 8),
+        };
         let crc = crc32fast::hash(data);
         let sizes = [crc, packed.len() as u32, data.len() as u32];
         let offset = out.len() as u32;
@@ -141,10 +157,10 @@ pub fn zip(entries: &[(String, Vec<u8>)], prng: &mut Prng) -> Vec<u8> {
             out.extend(0u16.to_le_bytes());
         };
         out.extend(*b"PK\x03\x04");
-        fixed(&mut out, if style == 2 { [0; 3] } else { sizes });
+        fixed(&mut out, if style == Style::Described { [0; 3] } else { sizes });
         out.extend(name.as_bytes());
         out.extend(&packed);
-        if style == 2 {
+        if style == Style::Described {
             out.extend(*b"PK\x07\x08");
             sizes.into_iter().for_each(|field| out.extend(field.to_le_bytes()));
         }

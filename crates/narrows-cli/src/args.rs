@@ -1,0 +1,421 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use narrows::{Budget, ClientOptions, NotFound, Options, Order, RetryPolicy, unpack};
+
+use crate::Usage;
+
+/// Downloads, verifies and unpacks any number of files in the memory you choose.
+#[derive(Parser)]
+#[command(name = "narrows", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Download, verify and unpack files
+    #[command(after_help = GET_EXAMPLES)]
+    Get(GetArgs),
+    /// Say what memory a job will need, term by term, without downloading anything
+    Plan(GetArgs),
+    /// Serve files over HTTP on 127.0.0.1 for demos, tests and benchmarks
+    #[command(after_help = ORIGIN_HELP)]
+    Origin(OriginArgs),
+    /// Download days of GDELT 2.0, count the rows, write them as TSV
+    #[command(after_help = GDELT_EXAMPLES)]
+    Gdelt(GdeltArgs),
+    /// Run a week of GDELT from a local origin beside the naive way, and draw both memory curves
+    Demo(DemoArgs),
+    /// The naive way, for comparison: every file whole in memory until all are there
+    #[command(hide = true)]
+    Naive(NaiveArgs),
+}
+
+const GET_EXAMPLES: &str = "\
+Examples:
+  narrows get https://example.com/a.zip --unpack --out data
+  narrows get --list urls.txt --limit 20 --budget 128MiB --out data --report report.jsonl
+  narrows get --list masterfilelist.txt --unpack --discard --summary json
+  zcat urls.gz | narrows get --list - --stdout > all.csv
+
+Lists have one URL a line, or `size md5 url` as GDELT's master lists; size and MD5 are then checked.
+Blank lines and lines that start with # are passed over.
+
+Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
+
+const GDELT_EXAMPLES: &str = "\
+Examples:
+  narrows gdelt --from 2026-01-01 --to 2026-01-07 --type export
+  narrows gdelt --from 2026-01-01 --to 2026-01-01 --type gkg --out slots --report slots.jsonl
+  narrows gdelt --from 2026-01-01 --to 2026-01-31 --master masterfilelist.txt --stdout > month.tsv
+
+Each day has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
+
+const ORIGIN_HELP: &str = "\
+The first line on stdout is the base URL. Besides the files of --dir it generates, by seed:
+  /gdeltv2/20260101001500.export.CSV.zip   a GDELT slot (export, mentions, gkg)
+  /gdeltv2/masterfilelist.txt?from=20260101&days=7
+  /trades/2026-01-01.zip?mb=80             daily trades, so many MB of text
+  /ticks/2026-01-01.csv.gz?mb=10           gzip ticks
+  /bytes/1048576?name=7                    so many bytes
+
+Every path takes faults:  ?times=N (only the first N requests)  &status=503  &retry-after=2
+  &reset=BYTES  &cut=BYTES  &stall=BYTES  &rate=BYTES_PER_SECOND  &latency-ms=N  &no-ranges
+  &no-length  &no-etag  &weak-etag  &gzip  &change (other bytes each time)  &redirect=URL
+  &wrong-range";
+
+#[derive(Args)]
+pub(crate) struct GetArgs {
+    /// Addresses to download
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// A list of addresses, read as places come free; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Option<PathBuf>,
+    /// Unpack zip, gzip and zstd; what is in none of them passes as it is
+    #[arg(long)]
+    pub(crate) unpack: bool,
+    #[command(flatten)]
+    pub(crate) sink: SinkArgs,
+    #[command(flatten)]
+    pub(crate) transfers: TransferArgs,
+    #[command(flatten)]
+    pub(crate) reporting: ReportingArgs,
+}
+
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct SinkArgs {
+    /// Write files into this directory, each once it is verified [default: .]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write everything to stdout, one source after another
+    #[arg(long)]
+    pub(crate) stdout: bool,
+    /// Verify and count only
+    #[arg(long)]
+    pub(crate) discard: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct TransferArgs {
+    /// Most transfers at once
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// Most memory for data, from the socket to the output
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    pub(crate) budget: u64,
+    /// Whether to take files as they are ready or in the list's order
+    #[arg(long, default_value = "ready")]
+    pub(crate) order: OrderArg,
+    /// Retries in a row without progress
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) retries: u32,
+    /// Longest wait for the next bytes
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) idle_timeout: Duration,
+    /// Longest wait for a connection
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// Fewest bytes a second over a minute; 0 is none
+    #[arg(long, value_name = "SIZE", default_value = "100", value_parser = size)]
+    pub(crate) min_rate: u64,
+    /// Largest file on the wire
+    #[arg(long, value_name = "SIZE", default_value = "1TiB", value_parser = size)]
+    pub(crate) max_file_size: u64,
+    /// Largest entry of an archive, unpacked
+    #[arg(long, value_name = "SIZE", default_value = "16GiB", value_parser = size)]
+    pub(crate) max_entry_size: u64,
+    /// Largest archive, unpacked
+    #[arg(long, value_name = "SIZE", default_value = "64GiB", value_parser = size)]
+    pub(crate) max_archive_size: u64,
+    /// Most bytes out for a byte in, beyond the first 16 MiB
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) max_ratio: u32,
+    /// What a 404 means
+    #[arg(long, default_value = "fail")]
+    pub(crate) not_found: NotFoundArg,
+    /// A header for every source's own origin: "Name: value"
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
+    pub(crate) header: Vec<(String, String)>,
+    /// Ask origins for gzip as content encoding
+    #[arg(long)]
+    pub(crate) compressed: bool,
+    /// Trust the authorities in this PEM file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// Speak HTTP/2 to plain http:// origins
+    #[arg(long)]
+    pub(crate) http2_prior_knowledge: bool,
+    /// Speak HTTP/1.1 only
+    #[arg(long, conflicts_with = "http2_prior_knowledge")]
+    pub(crate) http1: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ReportingArgs {
+    /// Write one JSON line for each source
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// The form of the summary at the end
+    #[arg(long, default_value = "text")]
+    pub(crate) summary: SummaryArg,
+    /// Exit with 3 if the process ever held more than this
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) assert_peak: Option<u64>,
+    /// Progress on stderr
+    #[arg(long, default_value = "auto")]
+    pub(crate) progress: ProgressArg,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum OrderArg {
+    Ready,
+    List,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum NotFoundArg {
+    Fail,
+    Skip,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum SummaryArg {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ProgressArg {
+    Auto,
+    Plain,
+    None,
+}
+
+#[derive(Args)]
+pub(crate) struct OriginArgs {
+    /// Serve the files of this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub(crate) port: u16,
+    /// What generated content is drawn from
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Stop when stdin is closed
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct GdeltArgs {
+    /// The first day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(crate) from: Day,
+    /// The last day, inclusive
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(crate) to: Day,
+    /// Which table
+    #[arg(long = "type", value_name = "TYPE", default_value = "export")]
+    pub(crate) table: Table,
+    /// The feed of translated articles
+    #[arg(long)]
+    pub(crate) translation: bool,
+    /// Where the files are
+    #[arg(long, value_name = "URL", default_value = "http://data.gdeltproject.org/gdeltv2")]
+    pub(crate) base: String,
+    /// Take the slots from a master list, a file or an address, and check their sizes and MD5
+    #[arg(long, value_name = "FILE|URL")]
+    pub(crate) master: Option<String>,
+    /// Write one TSV for each slot into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write all rows to stdout; by default they are only counted
+    #[arg(long)]
+    pub(crate) stdout: bool,
+    #[command(flatten)]
+    pub(crate) transfers: TransferArgs,
+    #[command(flatten)]
+    pub(crate) reporting: ReportingArgs,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Table {
+    Export,
+    Mentions,
+    Gkg,
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Days of GDELT
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=31))]
+    pub(crate) days: u32,
+    /// Most transfers at once
+    #[arg(long, default_value_t = 10)]
+    pub(crate) limit: u32,
+    /// Memory for data
+    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
+    pub(crate) budget: String,
+}
+
+#[derive(Args)]
+pub(crate) struct NaiveArgs {
+    /// A list of addresses
+    pub(crate) list: PathBuf,
+    /// Most transfers at once
+    #[arg(long, default_value_t = 10)]
+    pub(crate) limit: usize,
+}
+
+/// A day of the Gregorian calendar.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Day {
+    pub(crate) year: u32,
+    pub(crate) month: u32,
+    pub(crate) day: u32,
+}
+
+impl Day {
+    pub(crate) fn next(self) -> Self {
+        let Self { year, month, day } = self;
+        if day < days_in(year, month) {
+            Self { day: day + 1, ..self }
+        } else if month < 12 {
+            Self { year, month: month + 1, day: 1 }
+        } else {
+            Self { year: year + 1, month: 1, day: 1 }
+        }
+    }
+}
+
+fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    let bad = || format!("{text:?} is no day of the form 2026-01-31");
+    let parts: Vec<u32> = text.split('-').map(|part| part.parse().map_err(|_| bad())).collect::<Result<_, _>>()?;
+    match parts[..] {
+        [year @ 1979..=9999, month @ 1..=12, day] if (1..=days_in(year, month)).contains(&day) => {
+            Ok(Day { year, month, day })
+        }
+        _ => Err(bad()),
+    }
+}
+
+/// Bytes: `64MiB`, `64M`, `1.5GB`, `4096`. KiB and K are 1,024 bytes, KB is 1,000.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let bad = || format!("{text:?} is no size; write 64MiB, 1.5GB or 4096");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| bad())?;
+    let unit = unit.trim().to_ascii_lowercase();
+    let (power, base) = match unit.as_str() {
+        "" | "b" => (0, 1024_f64),
+        "k" | "kib" => (1, 1024.0),
+        "m" | "mib" => (2, 1024.0),
+        "g" | "gib" => (3, 1024.0),
+        "t" | "tib" => (4, 1024.0),
+        "kb" => (1, 1000.0),
+        "mb" => (2, 1000.0),
+        "gb" => (3, 1000.0),
+        "tb" => (4, 1000.0),
+        _ => return Err(bad()),
+    };
+    Ok((number * base.powi(power)) as u64)
+}
+
+/// `30s`, `500ms`, `5m`, `2h`; a bare number is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("{text:?} is no time; write 30s, 500ms or 5m");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: f64 = number.parse().map_err(|_| bad())?;
+    let seconds = match unit.trim() {
+        "ms" => number / 1000.0,
+        "" | "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(bad()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header has the form \"Name: value\"")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl TransferArgs {
+    pub(crate) fn options(&self, unpacks: bool) -> Options {
+        let limits = unpack::Limits {
+            entry_bytes_max: self.max_entry_size,
+            archive_bytes_max: self.max_archive_size,
+            ratio_max: self.max_ratio,
+            ..unpack::Limits::default()
+        };
+        Options {
+            limit: self.limit as usize,
+            order: if self.order == OrderArg::List { Order::List } else { Order::Ready },
+            retry: RetryPolicy { retries_max: self.retries, ..RetryPolicy::default() },
+            idle_timeout: self.idle_timeout,
+            min_rate: self.min_rate,
+            file_size_max: self.max_file_size,
+            not_found: if self.not_found == NotFoundArg::Skip { NotFound::Skip } else { NotFound::Fail },
+            unpack: unpacks.then(|| unpack::Options { limits, ..unpack::Options::default() }),
+            seed: std::process::id().into(),
+            ..Options::default()
+        }
+    }
+
+    pub(crate) fn client(&self) -> Result<ClientOptions, Usage> {
+        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
+        Ok(ClientOptions {
+            limit: self.limit as usize,
+            connect_timeout: self.connect_timeout,
+            compressed: self.compressed,
+            authorities: self.cacert.as_ref().map(read).transpose()?.unwrap_or_default(),
+            http2_prior_knowledge: self.http2_prior_knowledge,
+            http1_only: self.http1,
+            ..ClientOptions::default()
+        })
+    }
+
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_times_and_days_are_parsed_or_refused() {
+        assert_eq!((size("64MiB"), size("1.5k"), size("2GB")), (Ok(64 << 20), Ok(1536), Ok(2_000_000_000)));
+        assert!(size("64MiBs").is_err() && size("").is_err() && size("-1").is_err());
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert!(duration("5 weeks").is_err());
+        assert!(day("2026-02-29").is_err() && day("2024-02-29").is_ok());
+        assert_eq!(day("2025-12-31").unwrap().next(), day("2026-01-01").unwrap());
+    }
+}

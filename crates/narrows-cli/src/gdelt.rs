@@ -1,0 +1,131 @@
+//! `narrows gdelt`: days of GDELT 2.0, from their dates or from a master list.
+
+use std::{path::Path, sync::Arc};
+
+use futures_util::stream;
+use narrows::{Client, NotFound, Options, Source};
+use tokio::sync::mpsc;
+
+use crate::{
+    Exit, Usage,
+    args::{Day, GdeltArgs, Table},
+    job::{Job, Sink, run as run_job},
+    list::{self, Sources},
+};
+
+/// Slots of 15 minutes in a day.
+const SLOTS: u32 = 96;
+
+/// The file's name for a slot, as GDELT has it: note the case.
+pub(crate) fn slot_name(day: Day, slot: u32, table: &str) -> String {
+    let Day { year, month, day } = day;
+    format!("{year:04}{month:02}{day:02}{:02}{:02}00.{table}.zip", slot / 4, slot % 4 * 15)
+}
+
+fn table_name(table: Table, translation: bool) -> &'static str {
+    match (table, translation) {
+        (Table::Export, false) => "export.CSV",
+        (Table::Mentions, false) => "mentions.CSV",
+        (Table::Gkg, false) => "gkg.csv",
+        (Table::Export, true) => "translation.export.CSV",
+        (Table::Mentions, true) => "translation.mentions.CSV",
+        (Table::Gkg, true) => "translation.gkg.csv",
+    }
+}
+
+pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
+    if gdelt.to < gdelt.from {
+        return Err(Usage("--to is before --from".into()));
+    }
+    let mut options = gdelt.transfers.options(true);
+    options.sha256 = gdelt.reporting.report.is_some();
+    if gdelt.master.is_none() {
+        options.not_found = NotFound::Skip; // slots that were never published
+    }
+    let sources = match gdelt.master.as_deref() {
+        None => by_date(&gdelt),
+        Some(master) if master.starts_with("http://") || master.starts_with("https://") => {
+            by_remote_list(&gdelt, master.to_owned())?
+        }
+        Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
+    };
+    let sink = match &gdelt.out {
+        Some(directory) => Sink::directory(directory)?,
+        None if gdelt.stdout => Sink::Stdout,
+        None => Sink::Discard,
+    };
+    let (client, budget) = (gdelt.transfers.client()?, gdelt.transfers.budget());
+    run_job(Job { sources, finite: true, options, client, budget, sink }, &gdelt.reporting)
+}
+
+fn by_date(gdelt: &GdeltArgs) -> Sources {
+    let table = table_name(gdelt.table, gdelt.translation);
+    let base = gdelt.base.trim_end_matches('/').to_owned();
+    let (from, to) = (gdelt.from, gdelt.to);
+    let headers: Arc<[_]> = gdelt.transfers.header.clone().into();
+    let days = std::iter::successors(Some(from), |day| Some(day.next())).take_while(move |day| *day <= to);
+    let slots = days.flat_map(|day| (0..SLOTS).map(move |slot| (day, slot)));
+    Box::pin(stream::iter(slots.map(move |(day, slot)| {
+        let url = format!("{base}/{}", slot_name(day, slot, table));
+        Source { headers: headers.clone(), ..Source::new(url) }
+    })))
+}
+
+/// Whether a line of a master list is of the days and the table asked for.
+fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Source) -> bool + Send + 'static {
+    let ending = format!(".{}.zip", table_name(gdelt.table, gdelt.translation));
+    let stamp = |day: Day| u64::from(day.year) * 10_000 + u64::from(day.month * 100 + day.day);
+    let days = stamp(gdelt.from)..=stamp(gdelt.to);
+    move |source| {
+        let name = source.url.rsplit('/').next().unwrap_or_default();
+        let day = name.strip_suffix(ending.as_str()).filter(|stamp| stamp.len() == 14).and_then(|stamp| stamp.get(..8));
+        source.invalid.is_some() || day.and_then(|day| day.parse().ok()).is_some_and(|day: u64| days.contains(&day))
+    }
+}
+
+/// Downloads the list itself through a window of one, and reads it while it streams.
+fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
+    let (sender, receiver) = mpsc::channel(16);
+    let mut keep = filter(gdelt);
+    let client = gdelt.transfers.client()?;
+    let headers: Arc<[_]> = gdelt.transfers.header.clone().into();
+    // A thread of its own: the list's budget must not wait for the slots, nor they for it.
+    std::thread::spawn(move || {
+        let failed = |reason: String| {
+            eprintln!("narrows: the master list: {reason}");
+            let reason = "the master list could not be read to its end";
+            let source = Source { invalid: Some(narrows::BadLine { reason }), ..Source::new(url.as_str()) };
+            let _ = sender.blocking_send(source);
+        };
+        let read = || -> Result<(), Box<dyn std::error::Error>> {
+            let options = Options { limit: 1, blocks: 1, ..Options::default() };
+            let client = Client::new(client)?;
+            let needed = options.working_set(narrows::Fetch::profile(&client)).total();
+            let source = Source { headers: headers.clone(), ..Source::new(url.as_str()) };
+            let files = narrows::blocking::iter([source], client, &narrows::Budget::new(needed), options)?;
+            for file in files {
+                let lines = std::io::BufReader::with_capacity(8 << 10, file);
+                list::read_lines(lines, &mut keep, |source| {
+                    sender.blocking_send(Source { headers: headers.clone(), ..source }).is_ok()
+                })?;
+            }
+            Ok(())
+        };
+        if let Err(error) = read() {
+            failed(error.to_string());
+        }
+    });
+    Ok(list::from_channel(receiver))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_named_as_published() {
+        let day = Day { year: 2026, month: 4, day: 3 };
+        assert_eq!(slot_name(day, 40, "export.CSV"), "20260403100000.export.CSV.zip");
+        assert_eq!(slot_name(day, 95, "translation.gkg.csv"), "20260403234500.translation.gkg.csv.zip");
+    }
+}

@@ -1,0 +1,35 @@
+//! `narrows get`.
+
+use std::path::Path;
+
+use futures_util::StreamExt;
+
+use crate::{
+    Exit, Usage,
+    args::GetArgs,
+    job::{Job, Sink, run as run_job},
+    list,
+};
+
+pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
+    if get.urls.is_empty() && get.list.is_none() {
+        return Err(Usage("nothing to do: name URLs, or a list with --list FILE".into()));
+    }
+    let mut options = get.transfers.options(get.unpack);
+    options.sha256 = get.reporting.report.is_some();
+    let headers = &get.transfers.header;
+    let mut sources = list::from_arguments(&get.urls, headers);
+    if let Some(path) = &get.list {
+        sources = Box::pin(sources.chain(list::from_file(path, headers, |_| true)?));
+    }
+    let sink = if get.sink.discard {
+        Sink::Discard
+    } else if get.sink.stdout {
+        Sink::Stdout
+    } else {
+        Sink::directory(get.sink.out.as_deref().unwrap_or(Path::new(".")))?
+    };
+    let finite = get.list.as_deref() != Some(Path::new("-"));
+    let (client, budget) = (get.transfers.client()?, get.transfers.budget());
+    run_job(Job { sources, finite, options, client, budget, sink }, &get.reporting)
+}

@@ -1,0 +1,338 @@
+//! Runs a list of sources into a sink: what `get` and `gdelt` have in common.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::Instant,
+};
+
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+};
+use narrows::{
+    Budget, Client, ClientOptions, Delivery, Failure, FailureKind, Handle, Options, Outcome, Report, Source,
+    TokioClock, Window, for_each, unpack,
+};
+use tokio::sync::watch;
+
+use crate::{
+    Exit, Usage,
+    args::{ReportingArgs, SummaryArg},
+    list::Sources,
+    memory,
+    output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
+    progress,
+    record::{Ended, Recorder, Summary, millis},
+    runtime, spooled,
+};
+
+pub(crate) struct Job {
+    pub(crate) sources: Sources,
+    /// Whether what is left of the list after Ctrl-C is at hand, to be reported as cancelled.
+    pub(crate) finite: bool,
+    pub(crate) options: Options,
+    pub(crate) client: ClientOptions,
+    pub(crate) budget: Budget,
+    pub(crate) sink: Sink,
+}
+
+/// Where the data goes.
+pub(crate) enum Sink {
+    Discard,
+    Stdout,
+    Directory(OutputDirectory),
+}
+
+impl Sink {
+    pub(crate) fn directory(path: &Path) -> Result<Self, Usage> {
+        let opened = OutputDirectory::open(path);
+        opened.map(Self::Directory).map_err(|error| Usage(format!("{}: {error}", path.display())))
+    }
+}
+
+/// What the tasks of a job share.
+pub(crate) struct Context {
+    pub(crate) sink: Sink,
+    pub(crate) options: Options,
+    pub(crate) client: Client,
+    pub(crate) budget: Budget,
+    pub(crate) clock: TokioClock,
+    recorder: Recorder,
+    cancelled: watch::Receiver<bool>,
+    handle: Handle<TokioClock>,
+}
+
+pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
+    let recorder = Recorder::new(reporting.report.as_deref())?;
+    let started = Instant::now();
+    let runtime = runtime()?;
+    let (context, interrupted) = runtime.block_on(drive(job, recorder, reporting))?;
+    let finished = context.recorder.finish();
+    let mut summary = context.recorder.summary();
+    summary.peak_charged_bytes = context.budget.peak();
+    summary.budget_bytes = context.budget.capacity();
+    summary.peak_rss_bytes = memory::peak_rss();
+    summary.elapsed_ms = millis(started.elapsed());
+    let to_stdout = matches!(context.sink, Sink::Stdout);
+    drop(context); // and with it what is left in the staging directory
+    print(&summary, reporting.summary, to_stdout);
+    finished.map_err(|error| Usage(format!("the report could not be written: {error}")))?;
+    if interrupted {
+        return Ok(Exit::Interrupted);
+    }
+    if let (Some(limit), Some(peak)) = (reporting.assert_peak, summary.peak_rss_bytes)
+        && peak > limit
+    {
+        eprintln!("narrows: the process had {} at most, over --assert-peak {}", memory::human(peak), memory::human(limit));
+        return Ok(Exit::AssertionFailed);
+    }
+    Ok(if summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
+}
+
+fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
+    let text = match how {
+        SummaryArg::Text => summary.text(),
+        SummaryArg::Json => serde_json::to_string(summary).unwrap_or_default(),
+    };
+    if stdout_is_data {
+        eprintln!("{text}");
+    } else {
+        // A reader that has gone away is not worth a panic.
+        let _ = writeln!(io::stdout(), "{text}");
+    }
+}
+
+async fn drive(job: Job, recorder: Recorder, reporting: &ReportingArgs) -> Result<(Arc<Context>, bool), Usage> {
+    let Job { mut sources, finite, options, client, budget, sink } = job;
+    let (client, clock) = (Client::new(client)?, TokioClock::new());
+    let made = Window::new(&mut sources, client.clone(), clock, &budget, options.clone());
+    let mut window = made.map_err(|error| Usage(format!("{error}; raise --budget")))?;
+    let (cancel, cancelled) = watch::channel(false);
+    let handle = window.handle();
+    tokio::spawn(interrupts(cancel, handle.clone()));
+    let sequential = matches!(sink, Sink::Stdout);
+    let context = Arc::new(Context { sink, options, client, budget, clock, recorder, cancelled, handle: handle.clone() });
+    let work = async {
+        if !sequential {
+            return for_each(&mut window, |delivery| consume(context.clone(), delivery)).await;
+        }
+        while let Some(delivery) = window.next().await {
+            let work = pin!(consume(context.clone(), delivery));
+            if let Either::Right(((), work)) = select(work, pin!(window.drive())).await {
+                work.await;
+            }
+        }
+    };
+    select(pin!(work), pin!(progress::show(handle, reporting.progress))).await;
+    progress::clear(reporting.progress);
+    let admitted = window.stats().admitted;
+    drop(window);
+    let interrupted = *context.cancelled.borrow();
+    if interrupted && finite {
+        let mut index = admitted;
+        while let Some(source) = sources.next().await {
+            context.recorder.record(&Ended { report: never_begun(index, &source), lines: 0 });
+            index += 1;
+        }
+    }
+    Ok((context, interrupted))
+}
+
+/// The first interrupt ends the job in order, the second at once.
+async fn interrupts(cancel: watch::Sender<bool>, window: Handle<TokioClock>) {
+    interrupt().await;
+    let _ = cancel.send(true);
+    window.cancel();
+    interrupt().await;
+    std::process::exit(130);
+}
+
+async fn interrupt() {
+    let terminate = async {
+        #[cfg(unix)]
+        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    };
+    select(pin!(tokio::signal::ctrl_c()), pin!(terminate)).await;
+}
+
+fn never_begun(index: u64, source: &Source) -> Report {
+    Report {
+        index,
+        url: source.url.clone(),
+        outcome: Outcome::Cancelled,
+        status: None,
+        attempts: 0,
+        bytes_received: 0,
+        bytes_out: 0,
+        entries: 0,
+        sha256: None,
+        elapsed: std::time::Duration::ZERO,
+    }
+}
+
+async fn consume(context: Arc<Context>, mut delivery: Delivery) {
+    let source = delivery.source();
+    let mut writer = match Writer::open(&context, &source, delivery.index()) {
+        Ok(writer) => writer,
+        Err(error) => {
+            let report = delivery.fail_storage(&error.to_string());
+            return context.recorder.record(&Ended { report, lines: 0 });
+        }
+    };
+    let mut cancelled = context.cancelled.clone();
+    let pumped = {
+        let (pump, cancelled) = (pin!(pump(&mut delivery, &mut writer)), pin!(cancelled.wait_for(|is| *is)));
+        match select(pump, cancelled).await {
+            Either::Left((pumped, _)) => Some(pumped),
+            Either::Right(_) => None,
+        }
+    };
+    let mut lines = writer.lines;
+    let report = match pumped {
+        None => {
+            drop(writer);
+            delivery.cancel()
+        }
+        Some(Ok(())) => match tokio::task::block_in_place(|| writer.commit()) {
+            Ok(()) => delivery.cancel(), // it has ended; this only gives the report
+            Err(error) => delivery.fail_storage(&error.to_string()),
+        },
+        Some(Err(Broken::Source(failure))) if needs_random_access(&failure) => {
+            drop(writer);
+            let first = delivery.cancel();
+            let cancelled = context.cancelled.clone();
+            let report;
+            (report, lines) = spooled::unpack_unless(cancelled, &context, source, first).await;
+            report
+        }
+        Some(Err(Broken::Source(_))) => {
+            drop(writer);
+            delivery.cancel()
+        }
+        Some(Err(Broken::Output(error))) => {
+            drop(writer);
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                context.handle.cancel(); // nobody reads any more
+            }
+            delivery.fail_storage(&error.to_string())
+        }
+    };
+    context.recorder.record(&Ended { report, lines });
+}
+
+fn needs_random_access(failure: &Failure) -> bool {
+    match &failure.kind {
+        FailureKind::Unpack(unpack::Error { kind: unpack::ErrorKind::Unsupported(what), .. }) => {
+            what.needs_random_access()
+        }
+        _ => false,
+    }
+}
+
+/// Why a source did not reach its output.
+enum Broken {
+    Source(Failure),
+    Output(io::Error),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Source(failure)
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+async fn pump(delivery: &mut Delivery, writer: &mut Writer<'_>) -> Result<(), Broken> {
+    while let Some(entry) = delivery.next_entry().await? {
+        if entry.is_directory() {
+            continue;
+        }
+        if entry.name_bytes().is_empty() {
+            writer.begin(None)?;
+        } else {
+            let path = entry.safe_path().map_err(|error| io::Error::other(format!("{:?}: {error}", entry.name())))?;
+            writer.begin(Some(&path))?;
+        }
+        while let Some(block) = delivery.next_block().await? {
+            writer.write(&block)?;
+        }
+        writer.end()?;
+    }
+    Ok(())
+}
+
+/// Takes one source's entries to the sink and counts their lines.
+pub(crate) struct Writer<'a> {
+    target: Target<'a>,
+    /// The name for what has none of its own.
+    name: String,
+    pub(crate) lines: u64,
+    /// Whether the current entry's last byte is not a line feed.
+    open_line: bool,
+}
+
+enum Target<'a> {
+    Discard,
+    Stdout,
+    Files { staged: Staged<'a>, file: Option<StagedFile> },
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn open(context: &'a Context, source: &Source, index: u64) -> io::Result<Self> {
+        let target = match &context.sink {
+            Sink::Discard => Target::Discard,
+            Sink::Stdout => Target::Stdout,
+            Sink::Directory(directory) => Target::Files { staged: directory.stage(index)?, file: None },
+        };
+        let name = name_of(&source.url);
+        let name = if context.options.unpack.is_some() { unpacked_name(&name).to_owned() } else { name };
+        Ok(Self { target, name, lines: 0, open_line: false })
+    }
+
+    pub(crate) fn begin(&mut self, path: Option<&str>) -> io::Result<()> {
+        if let Target::Files { staged, file } = &mut self.target {
+            *file = Some(staged.create(path.unwrap_or(&self.name))?);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+        self.open_line = bytes.last().map_or(self.open_line, |last| *last != b'\n');
+        match &mut self.target {
+            Target::Discard | Target::Files { file: None, .. } => Ok(()),
+            Target::Stdout => io::stdout().lock().write_all(bytes),
+            Target::Files { file: Some(file), .. } => file.write_all(bytes),
+        }
+    }
+
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        self.lines += u64::from(std::mem::take(&mut self.open_line));
+        match &mut self.target {
+            Target::Files { file, .. } => {
+                file.take().map_or(Ok(()), |file| tokio::task::block_in_place(|| file.finish()))
+            }
+            Target::Stdout => io::stdout().lock().flush(),
+            Target::Discard => Ok(()),
+        }
+    }
+
+    pub(crate) fn commit(self) -> io::Result<()> {
+        match self.target {
+            Target::Files { staged, .. } => staged.commit(),
+            Target::Discard | Target::Stdout => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What an address asks the origin to do wrong.
+
+use std::time::Duration;
+
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    pub(super) status: Option<u16>,
+    pub(super) retry_after: Option<u64>,
+    /// Offsets in the body at which it breaks off, ends early, or stops.
+    pub(super) reset: Option<u64>,
+    pub(super) cut: Option<u64>,
+    pub(super) stall: Option<u64>,
+    /// Bytes a second.
+    pub(super) rate: Option<u64>,
+    pub(super) latency: Option<Duration>,
+    pub(super) no_ranges: bool,
+    pub(super) no_length: bool,
+    pub(super) no_etag: bool,
+    pub(super) weak_etag: bool,
+    pub(super) wrong_range: bool,
+    pub(super) gzip: bool,
+    pub(super) change: bool,
+    pub(super) redirect: Option<String>,
+}
+
+impl Faults {
+    /// Reads them from a query; `count` requests for this address came before.
+    pub(super) fn parse(query: &str, count: u64) -> Self {
+        let mut faults = Self::default();
+        let mut times = u64::MAX;
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let number = value.parse().ok();
+            match name {
+                "times" => times = number.unwrap_or(u64::MAX),
+                "status" => faults.status = value.parse().ok(),
+                "retry-after" => faults.retry_after = number,
+                "reset" => faults.reset = number,
+                "cut" => faults.cut = number,
+                "stall" => faults.stall = number,
+                "rate" => faults.rate = number.filter(|rate| *rate > 0),
+                "latency-ms" => faults.latency = number.map(Duration::from_millis),
+                "no-ranges" => faults.no_ranges = true,
+                "no-length" => faults.no_length = true,
+                "no-etag" => faults.no_etag = true,
+                "weak-etag" => faults.weak_etag = true,
+                "wrong-range" => faults.wrong_range = true,
+                "gzip" => faults.gzip = true,
+                "change" => faults.change = true,
+                "redirect" => faults.redirect = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        if count < times {
+            return faults;
+        }
+        // What is wrong only for a time; how the resource is served stays.
+        Self {
+            status: None,
+            reset: None,
+            cut: None,
+            stall: None,
+            redirect: None,
+            latency: None,
+            wrong_range: false,
+            ..faults
+        }
+    }
+}

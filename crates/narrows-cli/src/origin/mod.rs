@@ -1,0 +1,178 @@
+//! An HTTP origin on 127.0.0.1: real files or generated ones, and faults on request.
+
+mod body;
+mod content;
+mod faults;
+mod generate;
+
+use std::{
+    convert::Infallible,
+    io::{self, Read, Write},
+    net::Ipv4Addr,
+    sync::Arc,
+};
+
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
+use tokio::net::TcpListener;
+
+use self::{
+    body::OriginBody,
+    content::{Content, Library},
+    faults::Faults,
+};
+use crate::{Exit, Usage, args::OriginArgs, runtime};
+
+pub(crate) fn run(origin: OriginArgs) -> Result<Exit, Usage> {
+    if origin.until_stdin_closes {
+        std::thread::spawn(|| {
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            std::process::exit(0);
+        });
+    }
+    runtime()?.block_on(async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, origin.port)).await?;
+        let base = format!("http://{}", listener.local_addr()?);
+        let mut out = io::stdout().lock();
+        writeln!(out, "{base}")?;
+        out.flush()?;
+        drop(out);
+        let library = Arc::new(Library::new(base, origin.dir, origin.seed));
+        let served = async {
+            loop {
+                let (stream, _) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        // Out of file descriptors, mostly: wait for some to come free.
+                        eprintln!("narrows: {error}");
+                        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                        continue;
+                    }
+                };
+                let _ = stream.set_nodelay(true);
+                let library = library.clone();
+                tokio::spawn(async move {
+                    let serve = service_fn(|request| {
+                        let library = library.clone();
+                        async move { Ok::<_, Infallible>(answer(&library, &request).await) }
+                    });
+                    // A client that goes away is no error of the origin.
+                    let _ = auto::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), serve)
+                        .await;
+                });
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        Ok(Exit::Success)
+    })
+}
+
+async fn answer(library: &Library, request: &Request<Incoming>) -> Response<OriginBody> {
+    let mut response = match *request.method() {
+        Method::GET | Method::HEAD => get(library, request).await,
+        Method::OPTIONS => status(StatusCode::NO_CONTENT),
+        _ => status(StatusCode::METHOD_NOT_ALLOWED),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    let exposed = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Retry-After";
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    if request.method() == Method::HEAD {
+        *response.body_mut() = OriginBody::empty();
+    }
+    response
+}
+
+fn status(status: StatusCode) -> Response<OriginBody> {
+    let mut response = Response::new(OriginBody::empty());
+    *response.status_mut() = status;
+    response
+}
+
+async fn get(library: &Library, request: &Request<Incoming>) -> Response<OriginBody> {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let count = if query.is_empty() { 0 } else { library.count(request.uri()) };
+    let faults = Faults::parse(query, count);
+    if let Some(latency) = faults.latency {
+        tokio::time::sleep(latency).await;
+    }
+    if let Some(code) = faults.status {
+        let mut response = status(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+        if let Some(seconds) = faults.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        return response;
+    }
+    if let Some(Ok(target)) = faults.redirect.as_deref().map(HeaderValue::try_from) {
+        let mut response = status(StatusCode::FOUND);
+        response.headers_mut().insert(header::LOCATION, target);
+        return response;
+    }
+    let version = if faults.change { count } else { 0 };
+    match library.content(path, query, version).await {
+        Some(content) => serve(request, content, &faults, version),
+        None => status(StatusCode::NOT_FOUND),
+    }
+}
+
+fn serve(request: &Request<Incoming>, content: Content, faults: &Faults, version: u64) -> Response<OriginBody> {
+    let content = if faults.gzip { content.gzipped() } else { content };
+    let total = content.length();
+    let etag = format!("\"{:016x}-{version}\"", content.tag());
+    let mut response = Response::new(OriginBody::empty());
+    let headers = response.headers_mut();
+    let text = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"));
+    if !faults.no_etag {
+        let etag = if faults.weak_etag { format!("W/{etag}") } else { etag.clone() };
+        headers.insert(header::ETAG, text(etag));
+    }
+    if faults.gzip {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let (mut start, mut end) = (0, total);
+    if !faults.no_ranges {
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        if let Some((from, to)) = range(request, &etag, total) {
+            if from >= to {
+                headers.insert(header::CONTENT_RANGE, text(format!("bytes */{total}")));
+                *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+                return response;
+            }
+            (start, end) = if faults.wrong_range { (0, to - from) } else { (from, to) };
+            headers.insert(header::CONTENT_RANGE, text(format!("bytes {start}-{}/{total}", end - 1)));
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+    }
+    if !faults.no_length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
+    }
+    *response.body_mut() = OriginBody::new(content, start, end, faults);
+    response
+}
+
+/// The part asked for, unless `If-Range` says that it is of another version.
+fn range(request: &Request<Incoming>, etag: &str, total: u64) -> Option<(u64, u64)> {
+    let text = |name| request.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if text(header::IF_RANGE).is_some_and(|expected| expected != etag) {
+        return None;
+    }
+    let (first, last) = text(header::RANGE)?.strip_prefix("bytes=")?.split_once('-')?;
+    if first.is_empty() {
+        return Some((total.saturating_sub(last.parse().ok()?), total));
+    }
+    let end = if last.is_empty() { total } else { last.parse::<u64>().ok()?.saturating_add(1).min(total) };
+    Some((first.parse().ok()?, end))
+}

@@ -1,0 +1,264 @@
+//! The output directory: files appear in it whole, verified and durable, or not at all.
+//!
+//! What is being written lies in a staging directory beside them, `.narrows-PID-N`, which the
+//! process holds a lock on. Once a source is verified its files are synced and renamed into place,
+//! and the directory is synced: without the last step a power cut loses renamed files (Pillai et
+//! al., "All File Systems Are Not Created Equal", OSDI 2014). Staging directories whose lock is
+//! free belong to killed processes and are removed.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Component, Path, PathBuf},
+    time::SystemTime,
+};
+
+const STAGING: &str = ".narrows-";
+
+pub(crate) struct OutputDirectory {
+    root: PathBuf,
+    staging: PathBuf,
+    started: SystemTime,
+    /// Held until the end.
+    _lock: File,
+}
+
+impl OutputDirectory {
+    /// Makes `root` if it is missing, and clears away what killed processes left in it.
+    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        sweep(root)?;
+        let id = std::process::id();
+        let names = (0..).map(|number: u32| root.join(format!("{STAGING}{id}-{number}")));
+        let mut made = Err(io::Error::other("no name"));
+        let mut staging = PathBuf::new();
+        for name in names {
+            made = fs::create_dir(&name);
+            staging = name;
+            if !matches!(&made, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+                break;
+            }
+        }
+        made?;
+        let lock = File::create(staging.join("lock"))?;
+        lock.lock()?;
+        let started = lock.metadata()?.modified()?;
+        Ok(Self { root: root.to_owned(), staging, started, _lock: lock })
+    }
+
+    pub(crate) fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    /// A place for the files of source `index`.
+    pub(crate) fn stage(&self, index: u64) -> io::Result<Staged<'_>> {
+        let path = self.staging.join(index.to_string());
+        fs::create_dir(&path)?;
+        Ok(Staged { directory: self, path, committed: false })
+    }
+
+    /// Moves a file into its place, which must not have been filled by this run before.
+    fn publish(&self, staged: &Path, relative: &Path) -> io::Result<()> {
+        let target = self.root.join(relative);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::symlink_metadata(&target) {
+            Ok(before) if before.modified()? >= self.started => {
+                let text = format!("{} was written by another source of this run", target.display());
+                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+            }
+            _ => fs::rename(staged, &target)?,
+        }
+        target.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+}
+
+impl Drop for OutputDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.staging);
+    }
+}
+
+/// Removes the staging directories of dead processes.
+fn sweep(root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(STAGING) || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let lock = File::open(entry.path().join("lock"));
+        let alive = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
+        if !alive {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The files of one source, not yet in their place. Dropping it removes them.
+pub(crate) struct Staged<'a> {
+    directory: &'a OutputDirectory,
+    path: PathBuf,
+    committed: bool,
+}
+
+impl Staged<'_> {
+    /// A new file that is to be `relative` to the output directory.
+    pub(crate) fn create(&self, relative: &str) -> io::Result<StagedFile> {
+        let relative = Path::new(relative);
+        let inside = relative.components().all(|component| matches!(component, Component::Normal(_)));
+        if !inside || relative.as_os_str().is_empty() {
+            return Err(io::Error::other(format!("the name {relative:?} would leave the output directory")));
+        }
+        if relative.components().next().is_some_and(|first| first.as_os_str().to_string_lossy().starts_with(STAGING)) {
+            return Err(io::Error::other(format!("the name {relative:?} is kept for unfinished files")));
+        }
+        let path = self.path.join(relative);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        Ok(StagedFile(File::create_new(path)?))
+    }
+
+    /// Moves all files into their places.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        self.committed = true;
+        let result = self.publish_below(Path::new(""));
+        let _ = fs::remove_dir_all(&self.path);
+        result
+    }
+
+    fn publish_below(&self, relative: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(self.path.join(relative))? {
+            let entry = entry?;
+            let relative = relative.join(entry.file_name());
+            match entry.file_type()?.is_dir() {
+                true => self.publish_below(&relative)?,
+                false => self.directory.publish(&entry.path(), &relative)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// A file being written. Blocks come large, so nothing is buffered.
+pub(crate) struct StagedFile(File);
+
+impl StagedFile {
+    /// Its bytes are on the disk after this.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file name for what an address serves: its last segment, made harmless.
+pub(crate) fn name_of(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let after_host = path.split_once("://").map_or(path, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    let segment = after_host.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let harmless = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
+    let mut name: String = percent_decode(segment).chars().map(harmless).collect();
+    while name.len() > 200 {
+        name.pop();
+    }
+    let dots = name.chars().all(|c| c == '.');
+    if dots || name.starts_with(STAGING) { format!("download_{name}") } else { name }
+}
+
+fn percent_decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let decoded = (*first == b'%').then(|| text_of(tail.get(..2)?)).flatten();
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn text_of(digits: &[u8]) -> Option<u8> {
+    narrows::parse_hex::<1>(std::str::from_utf8(digits).ok()?).map(|[byte]| byte)
+}
+
+/// The name without the ending of a compressed stream.
+pub(crate) fn unpacked_name(name: &str) -> &str {
+    [".gz", ".zst", ".zstd"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_harmless() {
+        assert_eq!(name_of("http://host/a/b.zip?secret=1#x"), "b.zip");
+        assert_eq!(name_of("http://host/a%20b%2F..%2Fc"), "a b_.._c");
+        assert_eq!(name_of("http://host/.."), "download_..");
+        assert_eq!(name_of("http://host"), "download_");
+        assert_eq!(name_of("http://host/.narrows-1-0"), "download_.narrows-1-0");
+        assert_eq!(name_of("http://host/%00%zz"), "_%zz");
+        assert_eq!(unpacked_name("a.csv.gz"), "a.csv");
+    }
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("narrows-output-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        path
+    }
+
+    #[test]
+    fn files_appear_when_committed_and_never_twice() {
+        let root = scratch("commit");
+        let output = OutputDirectory::open(&root).unwrap();
+        for (index, kept) in [(0, true), (1, false), (2, true)] {
+            let staged = output.stage(index).unwrap();
+            let mut file = staged.create("deep/a.csv").unwrap();
+            file.write_all(format!("{index}").as_bytes()).unwrap();
+            file.finish().unwrap();
+            if kept {
+                // The second of the same name is refused: it would replace the first.
+                assert_eq!(staged.commit().is_ok(), index == 0);
+            }
+        }
+        for name in ["../x", "/x", "a/../../x", "", ".narrows-1-0/x"] {
+            assert!(output.stage(9).unwrap().create(name).is_err(), "{name}");
+        }
+        drop(output);
+        assert_eq!(fs::read(root.join("deep/a.csv")).unwrap(), b"0");
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "only what was committed");
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn leftovers_of_the_dead_are_swept_and_the_living_left_alone() {
+        let root = scratch("sweep");
+        let living = OutputDirectory::open(&root).unwrap();
+        let dead = root.join(".narrows-999999-0");
+        fs::create_dir(&dead).unwrap();
+        File::create(dead.join("lock")).unwrap();
+        let second = OutputDirectory::open(&root).unwrap();
+        assert!(!dead.exists() && living.staging().exists());
+        drop((second, living));
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+        fs::remove_dir_all(root).unwrap();
+    }
+}

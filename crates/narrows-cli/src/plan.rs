@@ -1,0 +1,77 @@
+//! `narrows plan`: the memory a job will need, before it runs.
+
+use std::io::{self, Write};
+
+use narrows::{Budget, Client, Fetch, OptionsError, WorkingSet};
+
+use crate::{
+    Exit, Usage,
+    args::GetArgs,
+    memory::{available, human},
+};
+
+/// Memory of the process beside the budget: code, runtime, connections' buffers, TLS, and what
+/// the allocator keeps. Measured at limit 10.
+const PROCESS_BYTES: u64 = 10 << 20;
+
+/// Of that, what each further transfer adds.
+const PER_TRANSFER_BYTES: u64 = 64 << 10;
+
+pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
+    let options = get.transfers.options(get.unpack);
+    let client = Client::new(get.transfers.client()?)?;
+    let set = match options.check(client.profile(), &Budget::new(get.transfers.budget)) {
+        Ok(set) => set,
+        Err(error @ OptionsError::Budget(_)) => {
+            print(&options.working_set(client.profile()))?;
+            return Err(Usage(format!("{error}: raise --budget to at least that")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    print(&set)?;
+    let limit = u64::from(get.transfers.limit);
+    let (wanted, budget) = (set.total().saturating_mul(limit), get.transfers.budget);
+    let data = wanted.min(budget);
+    let process = PROCESS_BYTES + limit * PER_TRANSFER_BYTES;
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n{:>12}  for {limit} transfers at once", human(wanted))?;
+    writeln!(out, "{:>12}  of data at most: --budget is {}", human(data), human(budget))?;
+    if wanted > budget {
+        let fit = budget / set.total();
+        writeln!(out, "              so {fit} at their worst at once; most need far less once their size is known")?;
+    }
+    writeln!(out, "{:>12}  for the process itself", human(process))?;
+    writeln!(out, "{:>12}  at the peak", human(data + process))?;
+    match available() {
+        Some((memory, whose)) if data + process > memory => {
+            let fits = memory.saturating_sub(process);
+            let advice = match fits >= set.total() {
+                true => format!("--budget {}MiB would fit", fits >> 20),
+                false => "not even one transfer fits".into(),
+            };
+            Err(Usage(format!("the {whose} has {}; {advice}", human(memory))))
+        }
+        Some((memory, whose)) => {
+            writeln!(out, "{:>12}  has the {whose}", human(memory))?;
+            Ok(Exit::Success)
+        }
+        None => Ok(Exit::Success),
+    }
+}
+
+fn print(set: &WorkingSet) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let terms = [
+        (set.exchange, "an open exchange: read buffers, flow control window"),
+        (set.segments, "segments that are drained"),
+        (set.content_decoder, "decoder of a content encoding, given back if there is none"),
+        (set.decoder, "decoder of archives; most of it entry names, given back once the size is known"),
+        (set.blocks, "blocks for the output"),
+        (set.collect, "room to collect whole files"),
+        (set.state, "state: timers, digests, names"),
+    ];
+    for (bytes, what) in terms.into_iter().filter(|(bytes, _)| *bytes > 0) {
+        writeln!(out, "{:>12}  {what}", human(bytes))?;
+    }
+    writeln!(out, "{:>12}  one transfer, whatever it turns out to be", human(set.total()))
+}

@@ -1,0 +1,171 @@
+//! What is written down of every source: the report's lines and the summary.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use narrows::{Hex, Outcome, Report, public_url};
+use serde::Serialize;
+
+use crate::{Usage, memory};
+
+/// Failures told on stderr; the report has them all.
+const FAILURES_TOLD: u64 = 20;
+
+pub(crate) struct Recorder(Mutex<State>);
+
+struct State {
+    report: Option<BufWriter<File>>,
+    report_error: Option<io::Error>,
+    summary: Summary,
+}
+
+/// A source and what its consumer found.
+pub(crate) struct Ended {
+    pub(crate) report: Report,
+    /// Line feeds, and the last line if it has none.
+    pub(crate) lines: u64,
+}
+
+#[derive(Clone, Default, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) skipped: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) entries: u64,
+    pub(crate) lines: u64,
+    pub(crate) peak_charged_bytes: u64,
+    pub(crate) budget_bytes: u64,
+    pub(crate) peak_rss_bytes: Option<u64>,
+    pub(crate) elapsed_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    index: u64,
+    url: String,
+    outcome: &'a str,
+    /// Of a failure, its code; of a success, what proves that it is complete.
+    kind: Option<&'a str>,
+    error: Option<String>,
+    retryable: Option<bool>,
+    status: Option<u16>,
+    attempts: u32,
+    bytes_received: u64,
+    bytes_out: u64,
+    entries: u64,
+    lines: u64,
+    sha256: Option<String>,
+    elapsed_ms: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new(report: Option<&Path>) -> Result<Self, Usage> {
+        let open = |path: &Path| File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
+        let report = report.map(open).transpose()?.map(BufWriter::new);
+        Ok(Self(Mutex::new(State { report, report_error: None, summary: Summary::default() })))
+    }
+
+    pub(crate) fn record(&self, ended: &Ended) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ended { report, lines } = ended;
+        let summary = &mut state.summary;
+        let (kind, error, retryable) = match &report.outcome {
+            Outcome::Done(proof) => {
+                summary.done += 1;
+                (Some(proof.name()), None, None)
+            }
+            Outcome::Skipped => {
+                summary.skipped += 1;
+                (None, None, None)
+            }
+            Outcome::Cancelled => {
+                summary.cancelled += 1;
+                (None, None, None)
+            }
+            Outcome::Failed(failure) => {
+                summary.failed += 1;
+                if summary.failed <= FAILURES_TOLD {
+                    eprintln!("\rnarrows: {failure}\x1b[K");
+                } else if summary.failed == FAILURES_TOLD + 1 {
+                    eprintln!("\rnarrows: further failures are in the report only (--report FILE)\x1b[K");
+                }
+                (Some(failure.kind.code()), Some(failure.to_string()), Some(failure.retryable()))
+            }
+        };
+        summary.bytes_received += report.bytes_received;
+        summary.bytes_out += report.bytes_out;
+        summary.entries += report.entries;
+        summary.lines += lines;
+        let line = Line {
+            index: report.index,
+            url: public_url(&report.url),
+            outcome: report.outcome.name(),
+            kind,
+            error,
+            retryable,
+            status: report.status,
+            attempts: report.attempts,
+            bytes_received: report.bytes_received,
+            bytes_out: report.bytes_out,
+            entries: report.entries,
+            lines: *lines,
+            sha256: report.sha256.map(|digest| Hex(&digest).to_string()),
+            elapsed_ms: millis(report.elapsed),
+        };
+        if let Some(file) = &mut state.report {
+            let written = serde_json::to_writer(&mut *file, &line).map_err(io::Error::from);
+            let written = written.and_then(|()| file.write_all(b"\n"));
+            if let Err(error) = written {
+                state.report_error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// The counts so far.
+    pub(crate) fn summary(&self) -> Summary {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).summary.clone()
+    }
+
+    /// Completes the report.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = state.report_error.take() {
+            return Err(error);
+        }
+        match &mut state.report {
+            Some(file) => file.flush().and_then(|()| file.get_ref().sync_all()),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Summary {
+    pub(crate) fn text(&self) -> String {
+        let Self { done, failed, skipped, cancelled, entries, lines, .. } = self;
+        let human = memory::human;
+        let seconds = self.elapsed_ms as f64 / 1000.0;
+        let rate = human((self.bytes_received as f64 / seconds.max(0.001)) as u64);
+        let rss = self.peak_rss_bytes.map_or(String::new(), |rss| format!("; the process had {} at most", human(rss)));
+        format!(
+            "{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
+             {} received, {} out, {entries} entries, {lines} lines, in {seconds:.1} s ({rate}/s)\n\
+             {} of the budget's {} charged at most{rss}",
+            human(self.bytes_received),
+            human(self.bytes_out),
+            human(self.peak_charged_bytes),
+            human(self.budget_bytes),
+        )
+    }
+}
