@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -93,9 +93,9 @@ impl Recorder {
             Outcome::Failed(failure) => {
                 summary.failed += 1;
                 if summary.failed <= FAILURES_TOLD {
-                    eprintln!("\rnarrows: {failure}\x1b[K");
+                    tell(format_args!("narrows: {failure}"));
                 } else if summary.failed == FAILURES_TOLD + 1 {
-                    eprintln!("\rnarrows: further failures are in the report only (--report FILE)\x1b[K");
+                    tell(format_args!("narrows: further failures are in the report only (--report FILE)"));
                 }
                 (Some(failure.kind.code()), Some(failure.to_string()), Some(failure.retryable()))
             }
@@ -144,6 +144,15 @@ impl Recorder {
             Some(file) => file.flush().and_then(|()| file.get_ref().sync_all()),
             None => Ok(()),
         }
+    }
+}
+
+/// A line on stderr, in place of a progress line if there is one.
+fn tell(line: std::fmt::Arguments<'_>) {
+    if io::stderr().is_terminal() {
+        eprintln!("\r{line}\x1b[K");
+    } else {
+        eprintln!("{line}");
     }
 }
 
