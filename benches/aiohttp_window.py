@@ -16,7 +16,7 @@ async def count(session, url):
     if ".zip" in url:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             body = archive.read(archive.namelist()[0])
-    return body.count(b"\n")
+    return body.count(b"\n") + (not body.endswith(b"\n") and bool(body))
 
 
 async def main(path, limit):

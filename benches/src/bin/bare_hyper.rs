@@ -39,11 +39,12 @@ async fn count(
     url: std::io::Result<String>,
 ) -> Result<usize, Box<dyn Error>> {
     let mut body = client.get(url?.parse()?).await?.into_body();
-    let mut lines = 0;
+    let (mut lines, mut last) = (0, b'\n');
     while let Some(frame) = body.frame().await {
         if let Ok(bytes) = frame?.into_data() {
             lines += memchr::memchr_iter(b'\n', &bytes).count();
+            last = bytes.last().copied().unwrap_or(last);
         }
     }
-    Ok(lines)
+    Ok(lines + usize::from(last != b'\n'))
 }

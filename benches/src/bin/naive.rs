@@ -28,10 +28,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn count(client: &reqwest::Client, url: &str) -> Result<usize, Box<dyn Error>> {
     let bytes = client.get(url).send().await?.error_for_status()?.bytes().await?;
     if !url.contains(".zip") {
-        return Ok(memchr::memchr_iter(b'\n', &bytes).count());
+        return Ok(lines(&bytes));
     }
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes))?;
     let mut text = Vec::new();
     archive.by_index(0)?.read_to_end(&mut text)?;
-    Ok(memchr::memchr_iter(b'\n', &text).count())
+    Ok(lines(&text))
+}
+
+/// Line feeds, and the last line if it has none.
+fn lines(text: &[u8]) -> usize {
+    memchr::memchr_iter(b'\n', text).count() + usize::from(text.last().is_some_and(|last| *last != b'\n'))
 }

@@ -3,8 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::stream;
-use narrows::{Client, NotFound, Options, Source};
-use tokio::sync::mpsc;
+use narrows::{Budget, Client, Fetch, NotFound, Options, Source, blocking};
 
 use crate::{
     Exit, Usage,
@@ -85,37 +84,16 @@ fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Source) -> bool + Send + 'static {
 
 /// Downloads the list itself through a window of one, and reads it while it streams.
 fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
-    let (sender, receiver) = mpsc::channel(16);
-    let mut keep = filter(gdelt);
-    let client = gdelt.transfers.client()?;
-    let headers: Arc<[_]> = gdelt.transfers.header.clone().into();
-    // A thread of its own: the list's budget must not wait for the slots, nor they for it.
-    std::thread::spawn(move || {
-        let failed = |reason: String| {
-            eprintln!("narrows: the master list: {reason}");
-            let reason = "the master list could not be read to its end";
-            let source = Source { invalid: Some(narrows::BadLine { reason }), ..Source::new(url.as_str()) };
-            let _ = sender.blocking_send(source);
-        };
-        let read = || -> Result<(), Box<dyn std::error::Error>> {
-            let options = Options { limit: 1, blocks: 1, ..Options::default() };
-            let client = Client::new(client)?;
-            let needed = options.working_set(narrows::Fetch::profile(&client)).total();
-            let source = Source { headers: headers.clone(), ..Source::new(url.as_str()) };
-            let files = narrows::blocking::iter([source], client, &narrows::Budget::new(needed), options)?;
-            for file in files {
-                let lines = std::io::BufReader::with_capacity(8 << 10, file);
-                list::read_lines(lines, &mut keep, |source| {
-                    sender.blocking_send(Source { headers: headers.clone(), ..source }).is_ok()
-                })?;
-            }
-            Ok(())
-        };
-        if let Err(error) = read() {
-            failed(error.to_string());
-        }
-    });
-    Ok(list::from_channel(receiver))
+    let keep = filter(gdelt);
+    let client = Client::new(gdelt.transfers.client()?)?;
+    let source = Source { headers: gdelt.transfers.header.clone().into(), ..Source::new(url.as_str()) };
+    // Beside the job's budget and its runtime: the list must not wait for the slots, nor they for it.
+    Ok(list::in_background(url, &gdelt.transfers.header, move |send| {
+        let options = Options { limit: 1, ..Options::default() };
+        let needed = options.working_set(client.profile()).total();
+        let mut files = blocking::iter([source], client, &Budget::new(needed), options)?;
+        Ok(files.next().map_or(Ok(()), |file| list::read_lines(file, keep, send))?)
+    }))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     Exit, Usage,
-    args::{ReportingArgs, SummaryArg},
+    args::{ProgressArg, ReportingArgs, SummaryArg},
     list::Sources,
     memory,
     output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
@@ -69,7 +69,12 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     let recorder = Recorder::new(reporting.report.as_deref())?;
     let started = Instant::now();
     let runtime = runtime()?;
-    let (context, interrupted) = runtime.block_on(drive(job, recorder, reporting))?;
+    // On a worker thread: a task there wakes others without waking another thread.
+    let driven = runtime.block_on(runtime.spawn(drive(job, recorder, reporting.progress)));
+    let (context, interrupted) = match driven {
+        Ok(driven) => driven?,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    };
     let finished = context.recorder.finish();
     let mut summary = context.recorder.summary();
     summary.peak_charged_bytes = context.budget.peak();
@@ -105,7 +110,7 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
     }
 }
 
-async fn drive(job: Job, recorder: Recorder, reporting: &ReportingArgs) -> Result<(Arc<Context>, bool), Usage> {
+async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Context>, bool), Usage> {
     let Job { mut sources, finite, options, client, budget, sink } = job;
     let (client, clock) = (Client::new(client)?, TokioClock::new());
     let made = Window::new(&mut sources, client.clone(), clock, &budget, options.clone());
@@ -126,8 +131,8 @@ async fn drive(job: Job, recorder: Recorder, reporting: &ReportingArgs) -> Resul
             }
         }
     };
-    select(pin!(work), pin!(progress::show(handle, reporting.progress))).await;
-    progress::clear(reporting.progress);
+    select(pin!(work), pin!(progress::show(handle, how))).await;
+    progress::clear(how);
     let admitted = window.stats().admitted;
     drop(window);
     let interrupted = *context.cancelled.borrow();
@@ -200,7 +205,7 @@ async fn consume(context: Arc<Context>, mut delivery: Delivery) {
             drop(writer);
             delivery.cancel()
         }
-        Some(Ok(())) => match tokio::task::block_in_place(|| writer.commit()) {
+        Some(Ok(())) => match writer.commit() {
             Ok(()) => delivery.cancel(), // it has ended; this only gives the report
             Err(error) => delivery.fail_storage(&error.to_string()),
         },
@@ -276,8 +281,6 @@ async fn pump(delivery: &mut Delivery, writer: &mut Writer<'_>) -> Result<(), Br
 /// Takes one source's entries to the sink and counts their lines.
 pub(crate) struct Writer<'a> {
     target: Target<'a>,
-    /// The name for what has none of its own.
-    name: String,
     pub(crate) lines: u64,
     /// Whether the current entry's last byte is not a line feed.
     open_line: bool,
@@ -286,7 +289,12 @@ pub(crate) struct Writer<'a> {
 enum Target<'a> {
     Discard,
     Stdout,
-    Files { staged: Staged<'a>, file: Option<StagedFile> },
+    Files {
+        staged: Staged<'a>,
+        file: Option<StagedFile>,
+        /// The name for what has none of its own.
+        name: String,
+    },
 }
 
 impl<'a> Writer<'a> {
@@ -294,16 +302,18 @@ impl<'a> Writer<'a> {
         let target = match &context.sink {
             Sink::Discard => Target::Discard,
             Sink::Stdout => Target::Stdout,
-            Sink::Directory(directory) => Target::Files { staged: directory.stage(index)?, file: None },
+            Sink::Directory(directory) => {
+                let name = name_of(&source.url);
+                let name = if context.options.unpack.is_some() { unpacked_name(&name).to_owned() } else { name };
+                Target::Files { staged: directory.stage(index)?, file: None, name }
+            }
         };
-        let name = name_of(&source.url);
-        let name = if context.options.unpack.is_some() { unpacked_name(&name).to_owned() } else { name };
-        Ok(Self { target, name, lines: 0, open_line: false })
+        Ok(Self { target, lines: 0, open_line: false })
     }
 
     pub(crate) fn begin(&mut self, path: Option<&str>) -> io::Result<()> {
-        if let Target::Files { staged, file } = &mut self.target {
-            *file = Some(staged.create(path.unwrap_or(&self.name))?);
+        if let Target::Files { staged, file, name } = &mut self.target {
+            *file = Some(staged.create(path.unwrap_or(name))?);
         }
         Ok(())
     }
@@ -331,7 +341,7 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn commit(self) -> io::Result<()> {
         match self.target {
-            Target::Files { staged, .. } => staged.commit(),
+            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit()),
             Target::Discard | Target::Stdout => Ok(()),
         }
     }

@@ -1,15 +1,17 @@
 //! Sources from the command line or a list, read only as places come free.
 
 use std::{
+    error::Error,
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
     pin::Pin,
+    sync::Arc,
     thread,
 };
 
-use futures_util::{Stream, stream};
-use narrows::Source;
+use futures_util::{Stream, StreamExt, stream};
+use narrows::{BadLine, Source};
 use tokio::sync::mpsc;
 
 use crate::Usage;
@@ -19,12 +21,12 @@ pub(crate) type Sources = Pin<Box<dyn Stream<Item = Source> + Send>>;
 /// Longest line of a list, in bytes; longer ones end the list, for it is none.
 const LINE_MAX: u64 = 64 << 10;
 
-/// Lines read ahead of the window.
-const LINES_AHEAD: usize = 16;
+/// Sources handed over at once: waking another thread for each would cost more than a small file.
+const BATCH: usize = 64;
 
 /// The addresses given as arguments.
 pub(crate) fn from_arguments(urls: &[String], headers: &[(String, String)]) -> Sources {
-    let headers: std::sync::Arc<[(String, String)]> = headers.into();
+    let headers: Arc<[(String, String)]> = headers.into();
     let sources: Vec<_> =
         urls.iter().map(|url| Source { headers: headers.clone(), ..Source::new(url.as_str()) }).collect();
     Box::pin(stream::iter(sources))
@@ -43,51 +45,62 @@ pub(crate) fn from_file(
         Box::new(File::open(path).map_err(|error| Usage(format!("{}: {error}", path.display())))?)
     };
     let name = path.display().to_string();
-    let (sender, receiver) = mpsc::channel(LINES_AHEAD);
-    let headers: std::sync::Arc<[(String, String)]> = headers.into();
+    Ok(in_background(name, headers, move |send| Ok(read_lines(input, keep, send)?)))
+}
+
+/// Reads sources on a thread of its own; `read` stops when what it is given says so.
+pub(crate) fn in_background(
+    name: String,
+    headers: &[(String, String)],
+    read: impl FnOnce(&mut dyn FnMut(Vec<Source>) -> bool) -> Result<(), Box<dyn Error>> + Send + 'static,
+) -> Sources {
+    let (sender, receiver) = mpsc::channel(1);
+    let headers: Arc<[(String, String)]> = headers.into();
     thread::spawn(move || {
-        let sent = read_lines(BufReader::new(input), keep, |source| {
-            sender.blocking_send(Source { headers: headers.clone(), ..source }).is_ok()
-        });
-        if let Err(error) = sent {
+        let mut send = |mut batch: Vec<Source>| {
+            batch.iter_mut().for_each(|source| source.headers = headers.clone());
+            sender.blocking_send(batch).is_ok()
+        };
+        if let Err(error) = read(&mut send) {
             // A list that breaks off must not look like one that has ended.
-            let reason = "the list could not be read to its end";
-            let source = Source { invalid: Some(narrows::BadLine { reason }), ..Source::new(name.as_str()) };
             eprintln!("narrows: {name}: {error}");
-            let _ = sender.blocking_send(source);
+            let invalid = Some(BadLine { reason: "the list could not be read to its end" });
+            send(vec![Source { invalid, ..Source::new(name.as_str()) }]);
         }
     });
-    Ok(from_channel(receiver))
+    let batches = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|batch| (stream::iter(batch), receiver))
+    });
+    Box::pin(batches.flatten())
 }
 
-pub(crate) fn from_channel(receiver: mpsc::Receiver<Source>) -> Sources {
-    Box::pin(stream::unfold(receiver, |mut receiver| async move {
-        receiver.recv().await.map(|source| (source, receiver))
-    }))
-}
-
-/// Reads sources until the end, an error, or until `send` has had enough.
+/// Reads sources until the end, an error, or until `send` has had enough. What has been read is
+/// sent before the input is waited for.
 pub(crate) fn read_lines(
-    mut input: impl BufRead,
+    input: impl Read,
     mut keep: impl FnMut(&Source) -> bool,
-    mut send: impl FnMut(Source) -> bool,
+    send: &mut dyn FnMut(Vec<Source>) -> bool,
 ) -> io::Result<()> {
+    let mut input = BufReader::with_capacity(8 << 10, input);
+    let mut batch = Vec::new();
     let mut line = Vec::new();
     loop {
+        if (batch.len() == BATCH || !input.buffer().contains(&b'\n'))
+            && !batch.is_empty()
+            && !send(std::mem::take(&mut batch))
+        {
+            return Ok(());
+        }
         line.clear();
         let length = (&mut input).take(LINE_MAX).read_until(b'\n', &mut line)?;
         if length == 0 {
-            return Ok(());
+            return Ok(()); // the batch was sent above, for nothing is buffered
         }
         if length as u64 == LINE_MAX {
             return Err(io::Error::other(format!("a line of {LINE_MAX} bytes or more: is this a list?")));
         }
         let source = Source::from_line(&String::from_utf8_lossy(&line));
-        if let Some(source) = source.filter(|source| keep(source))
-            && !send(source)
-        {
-            return Ok(());
-        }
+        batch.extend(source.filter(|source| keep(source)));
     }
 }
 
@@ -97,8 +110,8 @@ mod tests {
 
     fn read(text: &[u8]) -> (Vec<String>, io::Result<()>) {
         let mut urls = Vec::new();
-        let end = read_lines(text, |_| true, |source| {
-            urls.push(source.url.to_string());
+        let end = read_lines(text, |_| true, &mut |batch| {
+            urls.extend(batch.into_iter().map(|source| source.url.to_string()));
             true
         });
         (urls, end)

@@ -97,19 +97,20 @@ impl Recorder {
                 } else if summary.failed == FAILURES_TOLD + 1 {
                     tell(format_args!("narrows: further failures are in the report only (--report FILE)"));
                 }
-                (Some(failure.kind.code()), Some(failure.to_string()), Some(failure.retryable()))
+                (Some(failure.kind.code()), Some(failure), Some(failure.retryable()))
             }
         };
         summary.bytes_received += report.bytes_received;
         summary.bytes_out += report.bytes_out;
         summary.entries += report.entries;
         summary.lines += lines;
+        let Some(file) = &mut state.report else { return };
         let line = Line {
             index: report.index,
             url: public_url(&report.url),
             outcome: report.outcome.name(),
             kind,
-            error,
+            error: error.map(ToString::to_string),
             retryable,
             status: report.status,
             attempts: report.attempts,
@@ -120,12 +121,9 @@ impl Recorder {
             sha256: report.sha256.map(|digest| Hex(&digest).to_string()),
             elapsed_ms: millis(report.elapsed),
         };
-        if let Some(file) = &mut state.report {
-            let written = serde_json::to_writer(&mut *file, &line).map_err(io::Error::from);
-            let written = written.and_then(|()| file.write_all(b"\n"));
-            if let Err(error) = written {
-                state.report_error.get_or_insert(error);
-            }
+        let written = serde_json::to_writer(&mut *file, &line).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|()| file.write_all(b"\n")) {
+            state.report_error.get_or_insert(error);
         }
     }
 

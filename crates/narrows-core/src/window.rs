@@ -157,6 +157,11 @@ where
         Handle { slots, ledger, budget: self.budget.clone(), clock: self.clock.clone() }
     }
 
+    /// Most transfers that may be in flight.
+    pub fn limit(&self) -> usize {
+        self.slots.limit()
+    }
+
     /// A snapshot of its counters.
     pub fn stats(&self) -> Stats {
         self.handle().stats()

@@ -1,5 +1,11 @@
 //! Runs a window on tasks: one for each delivery, so that unpacking uses every core.
 
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::Poll,
+};
+
 use futures_util::{
     Stream, StreamExt,
     future::{Either, select},
@@ -9,7 +15,11 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::{Delivery, Window};
 
-/// Calls `consume` for every delivery of `window`, each on a task of its own, and waits for all.
+/// Files up to this length are begun in place.
+const SMALL_BYTES: u64 = 16 << 10;
+
+/// Calls `consume` for every delivery of `window`, each on a task of its own unless it is small and
+/// done at once, and waits for all.
 ///
 /// At most as many run at once as the window's limit; those that wait hold their place and their
 /// memory, so the budget covers the hand-over, too. Must be called inside a tokio runtime.
@@ -52,7 +62,7 @@ where
             pass_on(ended);
         }
         // A task may outlive its place in flight: it may still be writing what it took.
-        if tasks.len() >= (window.stats().limit as usize).max(1) {
+        if tasks.len() >= window.limit() {
             let ended = {
                 let (join, drive) = (std::pin::pin!(tasks.join_next()), std::pin::pin!(window.drive()));
                 match select(join, drive).await {
@@ -63,14 +73,21 @@ where
             ended.into_iter().for_each(pass_on);
             continue;
         }
-        match window.next().await {
-            Some(delivery) => drop(tasks.spawn(consume(delivery))),
-            None => break,
+        let Some(delivery) = window.next().await else { break };
+        let small = delivery.declared_length().is_some_and(|length| length <= SMALL_BYTES);
+        let mut consumed = Box::pin(consume(delivery));
+        // What is small is mostly there, and done with sooner than another thread wakes.
+        if !small || poll_once(&mut consumed).await.is_pending() {
+            tasks.spawn(consumed);
         }
     }
     while let Some(ended) = tasks.join_next().await {
         pass_on(ended);
     }
+}
+
+async fn poll_once<R: Future<Output = ()> + Unpin>(future: &mut R) -> Poll<()> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
 fn pass_on(ended: Result<(), JoinError>) {
