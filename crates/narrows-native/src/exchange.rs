@@ -1,6 +1,8 @@
 //! One request, its redirects, and its body.
 
 use std::{
+    error::Error as _,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -124,7 +126,8 @@ fn convert(response: reqwest::Response) -> Response<HttpBody> {
         retry_after: text(header::RETRY_AFTER).and_then(retry_after),
         encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),
     };
-    Response { head, body: HttpBody(response.into()) }
+    let has_length = head.length.is_some();
+    Response { head, body: HttpBody { body: response.into(), has_length } }
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3) as the time from now until then.
@@ -138,23 +141,40 @@ fn retry_after(value: &str) -> Option<Duration> {
 
 /// A body as it arrives. While it is not polled, the origin waits.
 #[derive(Debug)]
-pub struct HttpBody(reqwest::Body);
+pub struct HttpBody {
+    body: reqwest::Body,
+    /// Whether the head said how long it is: then a body that ends early is just that, and what
+    /// is missing is told by the one who counts.
+    has_length: bool,
+}
 
 impl Body for HttpBody {
     type Error = HttpError;
 
     fn poll_chunk(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, HttpError>>> {
         loop {
-            return Poll::Ready(match ready!(Pin::new(&mut self.0).poll_frame(cx)) {
+            return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) if !bytes.is_empty() => Some(Ok(bytes)),
                     _ => continue, // trailers
                 },
+                Some(Err(error)) if self.has_length && is_cut(&error) => None,
                 Some(Err(error)) => Some(Err(error.into())),
                 None => None,
             });
         }
     }
+}
+
+fn is_cut(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 #[cfg(test)]

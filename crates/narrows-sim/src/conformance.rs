@@ -1,1 +1,131 @@
-//! x
+//! The cases every [`Fetch`] adapter must pass, against the origin that `narrows origin` starts.
+//!
+//! Each case is an address whose query asks the origin for a fault, and the one outcome that is
+//! right. What comes out is compared with what the same resource is without the fault.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use narrows_core::{Budget, Clock, Failure, Fetch, Options, Outcome, RetryPolicy, Source, Window, unpack};
+
+/// A fault, and what it must come to: `done`, `skipped`, or the code of a failure.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// What is tried.
+    pub name: &'static str,
+    /// The path, without faults.
+    pub path: &'static str,
+    /// The faults, as the origin's query has them.
+    pub faults: &'static str,
+    /// What it must come to; where the protocol decides how it shows, one of several.
+    pub expected: &'static str,
+}
+
+const fn case(name: &'static str, path: &'static str, faults: &'static str, expected: &'static str) -> Case {
+    Case { name, path, faults, expected }
+}
+
+/// All cases.
+pub const CASES: &[Case] = &[
+    case("a healthy body", "/bytes/300000", "", "done"),
+    case("an empty body", "/bytes/0", "", "done"),
+    case("one byte", "/bytes/1", "", "done"),
+    case("a zip", "/gdeltv2/20260101000000.export.CSV.zip", "", "done"),
+    case("gzip", "/ticks/2026-01-01.csv.gz", "mb=1", "done"),
+    case("a reset is resumed", "/bytes/300001", "reset=100000&times=1", "done"),
+    case("two resets", "/bytes/300002", "reset=50000&times=2", "done"),
+    case("a cut is resumed", "/bytes/300003", "cut=100000&times=1", "done"),
+    case("a stall is given up", "/bytes/300004", "stall=100000&times=1", "done"),
+    case("no ranges: replayed", "/bytes/300005", "reset=100000&times=1&no-ranges", "done"),
+    case("no validator: replayed", "/bytes/300006", "reset=100000&times=1&no-etag", "done"),
+    case("a weak validator: replayed", "/bytes/300007", "reset=100000&times=1&weak-etag", "done"),
+    case("other content after a break", "/bytes/300008", "reset=100000&times=1&change", "changed"),
+    case("other content, no validator", "/bytes/300009", "reset=100000&times=1&change&no-etag", "changed"),
+    case("a reset for ever", "/bytes/300011", "reset=1000&no-length", "interrupted"),
+    case("overload that passes", "/bytes/300012", "status=503&retry-after=1&times=1", "done"),
+    case("too many requests that pass", "/bytes/300013", "status=429&times=2", "done"),
+    case("overload for ever", "/bytes/300014", "status=503", "overloaded"),
+    case("an error of the origin", "/bytes/300015", "status=500", "status"),
+    case("not found", "/bytes/300016", "status=404", "not_found"),
+    case("gone", "/bytes/300017", "status=410", "not_found"),
+    case("forbidden", "/bytes/300018", "status=403", "denied"),
+    case("a wait longer than allowed", "/bytes/300019", "status=503&retry-after=4000", "overloaded"),
+];
+
+/// Cases for adapters that see lengths and encodings themselves, as native ones do.
+pub const NATIVE_CASES: &[Case] = &[
+    case("a cut for ever", "/bytes/300010", "cut=1000", "cut|interrupted"),
+    case("a cut without a length", "/bytes/300026", "reset=1000&no-length", "interrupted"),
+    case("no length", "/bytes/300020", "no-length", "done"),
+    case("a content encoding", "/bytes/300021", "gzip", "done"),
+    case("a wrong range once", "/bytes/300022", "reset=100000&times=2&wrong-range", "done"),
+    case("a redirect", "/bytes/300023", "redirect=/bytes/300023&times=1", "done"),
+    case("a redirect for ever", "/bytes/300024", "redirect=", "redirect"),
+    case("a redirect to another scheme", "/bytes/300025", "redirect=file:///etc/passwd", "redirect"),
+];
+
+/// Runs a case and says what was wrong.
+///
+/// # Errors
+///
+/// What was expected and what came.
+pub async fn run<F, C>(case: Case, fetch: &F, clock: &C, base: &str) -> Result<(), String>
+where
+    F: Fetch + Clone,
+    C: Clock + Clone,
+{
+    let Case { name, path, faults, expected } = case;
+    let address = format!("{base}{path}?{faults}");
+    let (outcome, bytes) = download(fetch, clock, &address).await;
+    let code = match &outcome {
+        Outcome::Failed(failure) => failure.kind.code(),
+        other => other.name(),
+    };
+    if !expected.split('|').any(|expected| expected == code) {
+        return Err(format!("{name}: {code} instead of {expected}: {outcome:?}"));
+    }
+    if expected == "done" {
+        let plain = faults.split('&').find(|fault| fault.starts_with("mb=")).unwrap_or_default();
+        let (_, whole) = download(fetch, clock, &format!("{base}{path}?{plain}")).await;
+        if bytes != whole {
+            return Err(format!("{name}: {} bytes differ from the {} of the resource", bytes.len(), whole.len()));
+        }
+    }
+    Ok(())
+}
+
+async fn download<F, C>(fetch: &F, clock: &C, url: &str) -> (Outcome, Vec<u8>)
+where
+    F: Fetch + Clone,
+    C: Clock + Clone,
+{
+    let retry = RetryPolicy {
+        retries_max: 3,
+        backoff_min: Duration::from_millis(10),
+        backoff_max: Duration::from_millis(50),
+        ..RetryPolicy::default()
+    };
+    let options = Options {
+        retry,
+        idle_timeout: Duration::from_secs(2),
+        block_bytes: 16 << 10,
+        unpack: Some(unpack::Options::default()),
+        ..Options::default()
+    };
+    let budget = Budget::new(options.working_set(fetch.profile()).total());
+    let window = Window::from_iter([Source::new(url)], fetch.clone(), clock.clone(), &budget, options);
+    let mut window = window.unwrap_or_else(|error| panic!("a whole working set: {error}"));
+    let Some(mut delivery) = window.next().await else { panic!("one source, no delivery") };
+    let mut bytes = Vec::new();
+    let end: Option<Failure> = loop {
+        match delivery.next_block().await {
+            Ok(Some(block)) => bytes.extend_from_slice(&block),
+            Ok(None) => break None,
+            Err(failure) => break Some(failure),
+        }
+    };
+    let report = delivery.report().unwrap_or_else(|| panic!("at its end, and no report: {end:?}"));
+    drop((delivery, window));
+    assert_eq!(budget.reserved(), 0, "{url}: something is still reserved");
+    (report.outcome, bytes)
+}

@@ -26,18 +26,19 @@ pub(super) struct OriginBody {
     cut: Option<u64>,
     stall: Option<u64>,
     rate: Option<u64>,
+    flushed: bool,
     wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl OriginBody {
     pub(super) fn empty() -> Self {
         let (reset, cut, stall, rate) = (None, None, None, None);
-        Self { content: None, at: 0, end: 0, sent: 0, reset, cut, stall, rate, wait: None }
+        Self { content: None, at: 0, end: 0, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
     }
 
     pub(super) fn new(content: Content, at: u64, end: u64, faults: &Faults) -> Self {
         let Faults { reset, cut, stall, rate, .. } = *faults;
-        Self { content: Some(content), at, end, sent: 0, reset, cut, stall, rate, wait: None }
+        Self { content: Some(content), at, end, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
     }
 }
 
@@ -51,6 +52,14 @@ impl Body for OriginBody {
             self.wait = None;
         }
         let reached = |fault: Option<u64>| fault.is_some_and(|at| self.sent >= at);
+        if !self.flushed && (reached(self.reset) || reached(self.cut)) {
+            // What was sent before the break must arrive: the connection drops what it still has.
+            self.flushed = true;
+            let mut wait = Box::pin(sleep(Duration::from_millis(20)));
+            let _ = wait.as_mut().poll(cx);
+            self.wait = Some(wait);
+            return Poll::Pending;
+        }
         if reached(self.reset) {
             return Poll::Ready(Some(Err(io::Error::other("reset on request"))));
         }

@@ -1,0 +1,130 @@
+//! What the tests share: the binary, an origin, and places to write.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The release binary, built once.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--quiet", "-p", "narrows-cli"])
+            .current_dir(root())
+            .status();
+        assert!(built.expect("cargo runs").success(), "the binary does not build");
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        target.join("release/narrows")
+    })
+}
+
+/// `narrows` with these arguments.
+pub fn narrows(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null());
+    // A proxy of the machine's must not come between a test and its origin.
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs `narrows get ARGUMENTS --summary json`: its exit status, its summary, its stderr.
+pub fn get(arguments: &[&str]) -> (i32, Value, String) {
+    let mut all = vec!["get", "--summary", "json"];
+    all.extend(arguments);
+    let Output { status, stdout, stderr } = narrows(&all).output().expect("narrows runs");
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    let summary = stdout.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap_or_default();
+    (status.code().unwrap_or(-1), serde_json::from_slice(summary).unwrap_or(Value::Null), stderr)
+}
+
+/// The lines of a report, by index.
+pub fn report(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("a report");
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    lines.sort_by_key(|line| line["index"].as_u64());
+    lines
+}
+
+/// An origin that ends with the test.
+pub struct Origin {
+    child: Child,
+    /// `http://127.0.0.1:PORT`.
+    pub base: String,
+}
+
+impl Origin {
+    /// Starts `narrows origin` with these further arguments.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = narrows(&["origin", "--until-stdin-closes"]);
+        let mut child =
+            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the origin starts");
+        let mut base = String::new();
+        BufReader::new(child.stdout.as_mut().expect("a pipe")).read_line(&mut base).expect("its address");
+        Self { child, base: base.trim().to_owned() }
+    }
+
+    /// An address at this origin.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Connections to it that are open, as the kernel counts them.
+    pub fn connections(&self) -> usize {
+        let port: u16 = self.base.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+        let local = format!(":{port:04X}");
+        let established = |line: &&str| {
+            let mut fields = line.split_ascii_whitespace().skip(1);
+            fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some("01")
+        };
+        table.lines().filter(established).count()
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Everything below a directory, as relative paths.
+pub fn files(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut pending = vec![directory.to_owned()];
+    while let Some(next) = pending.pop() {
+        for entry in std::fs::read_dir(next).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => pending.push(path),
+                false => found.push(path.strip_prefix(directory).expect("below").display().to_string()),
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Data that lies beside the repository on the developers' machines, if it does. Tests that want
+/// it say so and pass without it.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let path = root().join("../shared/data").join(path);
+    let there = path.exists();
+    if !there {
+        eprintln!("skipped: {path:?} is not here");
+    }
+    there.then_some(path)
+}

@@ -1,0 +1,170 @@
+//! Every kind of end, seen from the command line: exit status, report, files.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
+use narrows_sim::{Style, zip};
+use native_tests::{Origin, files, get, narrows, report};
+
+#[test]
+fn faults_end_in_the_right_outcome_and_exit_code() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (list, lines, out) = (scratch.path().join("list"), scratch.path().join("report"), scratch.path().join("out"));
+    let healthy = origin.url("/bytes/70001");
+    let sources = [
+        (healthy.clone(), "done", "length"),
+        (format!("70002 {:032x} {}", 7, origin.url("/bytes/70002")), "failed", "digest_mismatch"),
+        (format!("71 {:032x} {}", 7, origin.url("/bytes/70003")), "failed", "size_mismatch"),
+        (origin.url("/bytes/70004?cut=1000"), "failed", "cut"),
+        (origin.url("/bytes/70005?cut=1000&times=1"), "done", "length"),
+        (origin.url("/bytes/70006?status=503&retry-after=1&times=1"), "done", "length"),
+        (origin.url("/bytes/70007?reset=1000&times=1"), "done", "length"),
+        (origin.url("/bytes/70008?status=404"), "failed", "not_found"),
+        ("12 nonsense".into(), "failed", "bad_line"),
+        ("ftp://127.0.0.1/x".into(), "failed", "bad_url"),
+        ("http://127.0.0.1:1/refused".into(), "failed", "connect"),
+    ];
+    let text: Vec<&str> = sources.iter().map(|(line, ..)| line.as_str()).collect();
+    fs::write(&list, text.join("\n")).unwrap();
+    let paths = [&list, &lines, &out].map(|path| path.to_str().unwrap());
+    let [list, report_path, out_path] = paths;
+    let (status, summary, stderr) = get(&["--list", list, "--report", report_path, "--out", out_path, "--retries", "2"]);
+    assert_eq!(status, 1, "{stderr}");
+    for (line, (source, outcome, kind)) in report(&lines).iter().zip(&sources) {
+        assert_eq!((line["outcome"].as_str(), line["kind"].as_str()), (Some(*outcome), Some(*kind)), "{source}: {line}");
+    }
+    let done = sources.iter().filter(|(_, outcome, _)| *outcome == "done").count();
+    assert_eq!((summary["done"].as_u64(), summary["failed"].as_u64()), (Some(done as u64), Some(7)));
+    assert_eq!(files(&out), ["70001", "70005", "70006", "70007"], "what failed leaves nothing");
+    for name in ["70001", "70005", "70006", "70007"] {
+        // The bytes are those of the origin, whatever happened on the way.
+        let whole = narrows(&["get", &origin.url(&format!("/bytes/{name}")), "--stdout"]).output().unwrap().stdout;
+        assert!(fs::read(out.join(name)).unwrap() == whole, "{name}");
+    }
+}
+
+#[test]
+fn missing_files_are_skipped_if_told_so() {
+    let origin = Origin::start(&[]);
+    let url = origin.url("/bytes/5?status=404");
+    let (status, summary, _) = get(&[&url, "--discard", "--not-found", "skip"]);
+    assert_eq!((status, summary["skipped"].as_u64()), (0, Some(1)));
+    let (status, _, stderr) = get(&[&url, "--discard"]);
+    assert!(status == 1 && stderr.contains("404") && stderr.contains("/bytes/5"), "{stderr}");
+}
+
+#[test]
+fn usage_errors_say_what_to_do() {
+    let (status, _, stderr) = get(&[]);
+    assert!(status == 2 && stderr.contains("--list"), "{stderr}");
+    let (status, _, stderr) = get(&["http://127.0.0.1:1/", "--budget", "1MiB", "--unpack", "--discard"]);
+    assert!(status == 2 && stderr.contains("are needed at once") && stderr.contains("--budget"), "{stderr}");
+    let origin = Origin::start(&[]);
+    let (status, _, stderr) = get(&[&origin.url("/bytes/10"), "--discard", "--assert-peak", "1MiB"]);
+    assert!(status == 3 && stderr.contains("--assert-peak"), "{stderr}");
+}
+
+#[test]
+fn an_archive_that_cannot_be_streamed_is_read_at_random() {
+    // A stored entry with a data descriptor: its end is known to the central directory only.
+    let data = b"PK\x07\x08 looks like a descriptor and is none".to_vec();
+    let mut archive = zip(&[("a.txt".into(), data.clone())], || Style::Stored);
+    let crc = crc32fast::hash(&data);
+    let sizes: Vec<u8> = [crc, data.len() as u32, data.len() as u32].iter().flat_map(|n| n.to_le_bytes()).collect();
+    archive[6] |= 8;
+    archive[14..26].fill(0);
+    let behind = 30 + 5 + data.len();
+    let descriptor = [b"PK\x07\x08".as_slice(), &sizes].concat();
+    archive.splice(behind..behind, descriptor.iter().copied());
+    let directory = behind + descriptor.len();
+    archive[directory + 8] |= 8;
+    let end = archive.len() - 22;
+    archive[end + 16..end + 20].copy_from_slice(&(directory as u32).to_le_bytes());
+    let scratch = tempfile::tempdir().unwrap();
+    fs::write(scratch.path().join("odd.zip"), &archive).unwrap();
+    let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
+    let out = scratch.path().join("out");
+    let (status, summary, stderr) = get(&[&origin.url("/odd.zip"), "--unpack", "--out", out.to_str().unwrap()]);
+    assert_eq!((status, summary["entries"].as_u64()), (0, Some(1)), "{stderr}");
+    assert_eq!(fs::read(out.join("a.txt")).unwrap(), data);
+    assert_eq!(files(&out), ["a.txt"]);
+}
+
+#[test]
+fn no_name_leaves_the_directory() {
+    let names = ["../up.txt", "/abs.txt", "a/../../up.txt", "C:\\x.txt", ".narrows-1-0/lock"];
+    let scratch = tempfile::tempdir().unwrap();
+    for (index, name) in names.iter().enumerate() {
+        let archive = zip(&[((*name).to_owned(), b"evil".to_vec())], || Style::Deflated);
+        fs::write(scratch.path().join(format!("{index}.zip")), archive).unwrap();
+    }
+    let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
+    let out = scratch.path().join("deep/out");
+    let before = files(scratch.path());
+    for index in 0..names.len() {
+        let (status, _, stderr) =
+            get(&[&origin.url(&format!("/{index}.zip")), "--unpack", "--out", out.to_str().unwrap()]);
+        assert_eq!(status, 1, "{}: {stderr}", names[index]);
+    }
+    assert_eq!(files(scratch.path()), before);
+}
+
+/// Answers one request with `response`, and gives the request.
+fn once(response: String) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            let read = stream.read(&mut buffer).unwrap();
+            request.extend_from_slice(&buffer[..read]);
+        }
+        stream.write_all(response.as_bytes()).unwrap();
+        String::from_utf8(request).unwrap().to_lowercase()
+    });
+    (base, served)
+}
+
+#[test]
+fn credentials_stay_with_their_origin_and_out_of_texts() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let (other, at_other) = once(ok.into());
+    let moved = format!("HTTP/1.1 302 Found\r\nLocation: {other}/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let (own, at_own) = once(moved);
+    let url = format!("{}/a?token=s3cret", own.replace("http://", "http://user:passw0rd@"));
+    let (status, _, stderr) = get(&[&url, "--discard", "-H", "X-Api-Key: k3y", "-H", "Authorization: Bearer b34rer"]);
+    assert_eq!(status, 0, "{stderr}");
+    let (own, other) = (at_own.join().unwrap(), at_other.join().unwrap());
+    assert!(own.contains("x-api-key: k3y") && own.contains("accept-encoding: identity"), "{own}");
+    for secret in ["k3y", "b34rer", "s3cret", "authorization", "passw0rd", "referer"] {
+        assert!(!other.contains(secret), "{secret} was sent to another origin: {other}");
+    }
+    let (refused, _) = ("http://user:passw0rd@127.0.0.1:1/a?token=s3cret", ());
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("report");
+    let (status, _, stderr) = get(&[refused, "--discard", "--retries", "0", "--report", path.to_str().unwrap()]);
+    let written = fs::read_to_string(&path).unwrap();
+    assert_eq!(status, 1);
+    for secret in ["s3cret", "passw0rd"] {
+        assert!(!stderr.contains(secret) && !written.contains(secret), "{stderr} {written}");
+    }
+}
+
+#[test]
+fn two_sources_of_one_name_do_not_replace_each_other() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (one, other) = (origin.url("/bytes/1000?name=a"), origin.url("/bytes/1000?name=b"));
+    let (status, summary, stderr) = get(&[&one, &other, "--out", scratch.path().to_str().unwrap()]);
+    assert_eq!((status, summary["done"].as_u64(), summary["failed"].as_u64()), (1, Some(1), Some(1)), "{stderr}");
+    assert!(stderr.contains("another source"), "{stderr}");
+    // In the next run it may be replaced.
+    let (status, ..) = get(&[&one, "--out", scratch.path().to_str().unwrap()]);
+    assert_eq!((status, files(scratch.path())), (0, vec!["1000".to_owned()]));
+}
