@@ -111,7 +111,8 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Context>, bool), Usage> {
-    let Job { mut sources, finite, options, client, budget, sink } = job;
+    let Job { sources, finite, options, client, budget, sink } = job;
+    let mut sources = sources.fuse(); // after an interrupt it is read to its end
     let (client, clock) = (Client::new(client)?, TokioClock::new());
     let made = Window::new(&mut sources, client.clone(), clock, &budget, options.clone());
     let mut window = made.map_err(|error| Usage(format!("{error}; raise --budget")))?;
