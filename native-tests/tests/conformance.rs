@@ -10,7 +10,8 @@ async fn conforms(options: ClientOptions) {
     let clock = TokioClock::new();
     let cases = CASES.iter().chain(NATIVE_CASES);
     let results = cases.map(|case| run(*case, &client, &clock, &origin.base));
-    let failed: Vec<String> = futures_util::future::join_all(results).await.into_iter().filter_map(Result::err).collect();
+    let failed: Vec<String> =
+        futures_util::future::join_all(results).await.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{failed:#?}");
 }
 

@@ -28,7 +28,8 @@ fn an_interrupt_leaves_whole_files_and_a_whole_report() {
     let origin = Origin::start(&[]);
     for moment in [0, 30, 80, 150, 300, 600] {
         let scratch = tempfile::tempdir().unwrap();
-        let (list, lines, out) = (scratch.path().join("list"), scratch.path().join("report"), scratch.path().join("out"));
+        let (list, lines, out) =
+            (scratch.path().join("list"), scratch.path().join("report"), scratch.path().join("out"));
         let urls: Vec<String> = (0..200)
             .map(|index| origin.url(&format!("/bytes/{}?rate=2000000&name={index}", 40_000 + index)))
             .chain([origin.url("/gdeltv2/20260101000000.export.CSV.zip?rate=50000")])
@@ -67,7 +68,8 @@ fn a_killed_run_leaves_no_partial_file_and_is_swept_up_after() {
     let arguments = ["get", &url, "--out", out.to_str().unwrap()];
     let mut child = narrows(&arguments).stdout(Stdio::null()).spawn().unwrap();
     eventually("some of it is written", || {
-        out.exists() && files(&out).iter().any(|name| fs::metadata(out.join(name)).is_ok_and(|file| file.len() > 500_000))
+        out.exists()
+            && files(&out).iter().any(|name| fs::metadata(out.join(name)).is_ok_and(|file| file.len() > 500_000))
     });
     signal("-KILL", child.id());
     child.wait().unwrap();

@@ -33,10 +33,15 @@ fn faults_end_in_the_right_outcome_and_exit_code() {
     fs::write(&list, text.join("\n")).unwrap();
     let paths = [&list, &lines, &out].map(|path| path.to_str().unwrap());
     let [list, report_path, out_path] = paths;
-    let (status, summary, stderr) = get(&["--list", list, "--report", report_path, "--out", out_path, "--retries", "2"]);
+    let (status, summary, stderr) =
+        get(&["--list", list, "--report", report_path, "--out", out_path, "--retries", "2"]);
     assert_eq!(status, 1, "{stderr}");
     for (line, (source, outcome, kind)) in report(&lines).iter().zip(&sources) {
-        assert_eq!((line["outcome"].as_str(), line["kind"].as_str()), (Some(*outcome), Some(*kind)), "{source}: {line}");
+        assert_eq!(
+            (line["outcome"].as_str(), line["kind"].as_str()),
+            (Some(*outcome), Some(*kind)),
+            "{source}: {line}"
+        );
     }
     let done = sources.iter().filter(|(_, outcome, _)| *outcome == "done").count();
     assert_eq!((summary["done"].as_u64(), summary["failed"].as_u64()), (Some(done as u64), Some(7)));

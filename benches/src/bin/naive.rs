@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout)]
 
 use std::{
-    env, error::Error, fs,
+    env,
+    error::Error,
+    fs,
     io::{Cursor, Read},
 };
 

@@ -70,7 +70,18 @@ pub(crate) fn run(demo: &DemoArgs) -> Result<Exit, Usage> {
         let _ = warm.stdout(Stdio::null()).status()?;
         let mut ours = Command::new(&program);
         let budget = budget.to_string();
-        ours.args(["get", "--unpack", "--discard", "--progress", "none", "--limit", &limit, "--budget", &budget, "--list"]);
+        ours.args([
+            "get",
+            "--unpack",
+            "--discard",
+            "--progress",
+            "none",
+            "--limit",
+            &limit,
+            "--budget",
+            &budget,
+            "--list",
+        ]);
         ours.arg(&list);
         let mut naive = Command::new(&program);
         naive.arg("naive").arg("--limit").arg(&limit).arg(&list);
@@ -86,7 +97,12 @@ pub(crate) fn run(demo: &DemoArgs) -> Result<Exit, Usage> {
     }
     let ratio = naive.peak() as f64 / ours.peak().max(1) as f64;
     writeln!(out, "narrows: {} at most in {:.1} s", human(ours.peak()), ours.elapsed.as_secs_f64())?;
-    writeln!(out, "the naive way: {} at most in {:.1} s: {ratio:.0} times the memory", human(naive.peak()), naive.elapsed.as_secs_f64())?;
+    writeln!(
+        out,
+        "the naive way: {} at most in {:.1} s: {ratio:.0} times the memory",
+        human(naive.peak()),
+        naive.elapsed.as_secs_f64()
+    )?;
     Ok(Exit::Success)
 }
 
@@ -122,15 +138,16 @@ fn draw(out: &mut impl Write, run: &Run, peak: u64, longest: Duration) -> io::Re
         let until = ((x + 1) * run.samples.len() / width).max(from + 1).min(run.samples.len());
         run.samples.get(from..until).and_then(|part| part.iter().max()).copied().unwrap_or(0)
     };
-    let eighths: Vec<u64> =
-        (0..width).map(|x| (column(x) * 8 * HEIGHT as u64).div_ceil(peak.max(1))).collect();
+    let eighths: Vec<u64> = (0..width).map(|x| (column(x) * 8 * HEIGHT as u64).div_ceil(peak.max(1))).collect();
     for row in (0..HEIGHT as u64).rev() {
         let label = match row {
             _ if row == HEIGHT as u64 - 1 => human(peak),
             0 => "0".into(),
             _ => String::new(),
         };
-        let cell = |filled: &u64| [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"][filled.saturating_sub(row * 8).min(8) as usize];
+        let cell = |filled: &u64| {
+            [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"][filled.saturating_sub(row * 8).min(8) as usize]
+        };
         writeln!(out, "{label:>10} │{}", eighths.iter().map(cell).collect::<String>())?;
     }
     let axis = format!("{:.1} s", longest.as_secs_f64());

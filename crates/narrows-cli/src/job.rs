@@ -91,7 +91,11 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     if let (Some(limit), Some(peak)) = (reporting.assert_peak, summary.peak_rss_bytes)
         && peak > limit
     {
-        eprintln!("narrows: the process had {} at most, over --assert-peak {}", memory::human(peak), memory::human(limit));
+        eprintln!(
+            "narrows: the process had {} at most, over --assert-peak {}",
+            memory::human(peak),
+            memory::human(limit)
+        );
         return Ok(Exit::AssertionFailed);
     }
     Ok(if summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
@@ -120,7 +124,8 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     let handle = window.handle();
     tokio::spawn(interrupts(cancel, handle.clone()));
     let sequential = matches!(sink, Sink::Stdout);
-    let context = Arc::new(Context { sink, options, client, budget, clock, recorder, cancelled, handle: handle.clone() });
+    let context =
+        Arc::new(Context { sink, options, client, budget, clock, recorder, cancelled, handle: handle.clone() });
     let work = async {
         if !sequential {
             return for_each(&mut window, |delivery| consume(context.clone(), delivery)).await;

@@ -25,10 +25,12 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Two arenas instead of eight, and what is freed goes back to the system within 200 ms.
+/// One arena instead of four a core, and what is freed goes back to the system within 200 ms. At
+/// two arenas the same week of files peaks about 1 MB higher; at no decay it takes half as much
+/// CPU again.
 #[allow(unsafe_code, reason = "jemalloc reads its settings from a symbol of this name")]
 #[unsafe(export_name = "_rjem_malloc_conf")]
-static SETTINGS: &[u8; 58] = b"narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0,tcache:true\0";
+static SETTINGS: &[u8; 58] = b"narenas:1,dirty_decay_ms:200,muzzy_decay_ms:0,tcache:true\0";
 
 /// How a command ended.
 pub(crate) enum Exit {

@@ -14,7 +14,7 @@ pub(crate) fn run(naive: &NaiveArgs) -> Result<Exit, Usage> {
     runtime()?.block_on(async {
         let downloads = list.lines().map(|url| {
             let request = client.get(url);
-            async move { Ok::<_, reqwest::Error>(request.send().await?.error_for_status()?.bytes().await?) }
+            async move { request.send().await?.error_for_status()?.bytes().await }
         });
         let mut files = Vec::new();
         let mut downloads = stream::iter(downloads).buffer_unordered(naive.limit);

@@ -29,8 +29,7 @@ pub(crate) async fn unpack_unless(
     source: Source,
     first: Report,
 ) -> (Report, u64) {
-    let (unpacked, cancelled) =
-        (pin!(unpack(context, source, first.clone())), pin!(cancelled.wait_for(|is| *is)));
+    let (unpacked, cancelled) = (pin!(unpack(context, source, first.clone())), pin!(cancelled.wait_for(|is| *is)));
     match select(unpacked, cancelled).await {
         Either::Left((unpacked, _)) => unpacked,
         Either::Right(_) => (Report { outcome: Outcome::Cancelled, ..first }, 0),

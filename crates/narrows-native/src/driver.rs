@@ -1,10 +1,6 @@
 //! Runs a window on tasks: one for each delivery, so that unpacking uses every core.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::Poll,
-};
+use std::{future::poll_fn, pin::Pin, task::Poll};
 
 use futures_util::{
     Stream, StreamExt,

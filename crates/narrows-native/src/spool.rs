@@ -38,9 +38,9 @@ impl TempSpool {
 
     fn open(&self, bytes_max: u64) -> io::Result<TempFile> {
         let take = |left: u64| left.checked_sub(bytes_max);
-        self.left.fetch_update(Relaxed, Relaxed, take).map_err(|left| {
-            io::Error::other(format!("the spool has {left} bytes left, {bytes_max} are needed"))
-        })?;
+        self.left
+            .fetch_update(Relaxed, Relaxed, take)
+            .map_err(|left| io::Error::other(format!("the spool has {left} bytes left, {bytes_max} are needed")))?;
         let quota = Quota { left: self.left.clone(), bytes: bytes_max };
         Ok(TempFile { file: tempfile::tempfile_in(&self.directory)?, length: 0, quota })
     }

@@ -68,8 +68,7 @@ impl Content {
                 (zip(&entries, || styles[prng.below(3) as usize]), entries)
             }
         };
-        let mut content =
-            Self { wire: wire.into(), entries, corrupt: false, structured: packing != Packing::Plain };
+        let mut content = Self { wire: wire.into(), entries, corrupt: false, structured: packing != Packing::Plain };
         if corruptible && content.structured && prng.below(8) == 0 {
             content.corrupt(&mut prng);
         }

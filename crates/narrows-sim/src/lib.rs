@@ -21,8 +21,8 @@ mod plan;
 mod scenario;
 mod world;
 
-pub use narrows_core::Prng;
 pub use content::{Content, Packing, Style, gzip, rows, zip};
+pub use narrows_core::Prng;
 pub use origin::{Faults, Manner, SimBody, SimError, SimExchange, SimOrigin, Spec};
 pub use plan::{Consumer, Plan, WindowPlan};
 pub use scenario::{Summary, Violation, check, digest, run};

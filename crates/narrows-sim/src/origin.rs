@@ -12,9 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use narrows_core::{
-    Body, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Prng, Profile, Request, Response,
-};
+use narrows_core::{Body, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Prng, Profile, Request, Response};
 
 use crate::{
     content::{Content, Packing, gzip},

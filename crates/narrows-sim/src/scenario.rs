@@ -147,15 +147,8 @@ impl<'a> Course<'a> {
         let common = Budget::new(largest.unwrap_or(0) * plan.budget_quarters / 4);
         let desk = Desk::new(&world);
         world.spawn("holder", desk.clone().keep());
-        let mut course = Self {
-            plan,
-            origin,
-            budgets: vec![common.clone()],
-            handles: Vec::new(),
-            open_max: 0,
-            desk,
-            world,
-        };
+        let mut course =
+            Self { plan, origin, budgets: vec![common.clone()], handles: Vec::new(), open_max: 0, desk, world };
         for (number, window_plan) in plan.windows.iter().enumerate() {
             let own = window_plan.options.working_set(plan.profile).total();
             let budget = if window_plan.nested { common.nested(own) } else { common.clone() };
@@ -193,13 +186,8 @@ impl<'a> Course<'a> {
                 source
             }
         });
-        let made = Window::new(
-            sources.boxed_local(),
-            self.origin.clone(),
-            self.world.clock(),
-            budget,
-            plan.options.clone(),
-        );
+        let made =
+            Window::new(sources.boxed_local(), self.origin.clone(), self.world.clock(), budget, plan.options.clone());
         made.unwrap_or_else(|error| panic!("a whole working set is enough: {error}"))
     }
 
@@ -271,7 +259,9 @@ impl<'a> Course<'a> {
     fn check_nothing_left(&self) -> Result<(), String> {
         for budget in &self.budgets {
             let (reserved, waiting) = (budget.reserved(), budget.waiting());
-            ensure(reserved == 0 && waiting == 0, || format!("{reserved} bytes reserved, {waiting} claims, after all"))?;
+            ensure(reserved == 0 && waiting == 0, || {
+                format!("{reserved} bytes reserved, {waiting} claims, after all")
+            })?;
             ensure(budget.peak() <= budget.capacity(), || "the peak is above the capacity".into())?;
         }
         let (open, timers, chunks) = (self.origin.open(), self.world.timers(), SimOrigin::in_hand());

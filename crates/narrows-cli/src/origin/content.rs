@@ -41,7 +41,10 @@ pub(super) enum Content {
     Memory(Bytes),
     File(Arc<File>, u64),
     /// So many bytes, drawn from a seed where they are read.
-    Noise { seed: u64, length: u64 },
+    Noise {
+        seed: u64,
+        length: u64,
+    },
 }
 
 impl Library {
@@ -69,7 +72,10 @@ impl Library {
             return Some(content);
         }
         let parameter = |name: &str| {
-            query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name)).map(|(_, value)| value)
+            query
+                .split('&')
+                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name))
+                .map(|(_, value)| value)
         };
         let number = |name, default| parameter(name).and_then(|value| value.parse().ok()).unwrap_or(default);
         let (folder, name) = path.trim_start_matches('/').split_once('/')?;
@@ -153,7 +159,9 @@ impl Content {
     pub(super) fn tag(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         match self {
-            Self::Memory(bytes) => (bytes.len(), &bytes[..bytes.len().min(256)], &bytes[bytes.len() / 2..]).hash(&mut hasher),
+            Self::Memory(bytes) => {
+                (bytes.len(), &bytes[..bytes.len().min(256)], &bytes[bytes.len() / 2..]).hash(&mut hasher);
+            }
             Self::File(file, length) => {
                 let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
                 (length, changed).hash(&mut hasher);

@@ -8,8 +8,17 @@ use narrows::Hex;
 use narrows_sim::{Prng, Style, gzip, zip};
 
 const ACTORS: [&str; 12] = [
-    "USA\tUNITED STATES\tUSA", "GOV\tPRESIDENT\t", "COP\tPOLICE\t", "FRA\tFRANCE\tFRA", "EDU\tSCHOOL\t",
-    "CHN\tBEIJING\tCHN", "\t\t", "GBR\tLONDON\tGBR", "JUD\tJUDGE\t", "MED\tNEWSPAPER\t", "IND\tINDIA\tIND",
+    "USA\tUNITED STATES\tUSA",
+    "GOV\tPRESIDENT\t",
+    "COP\tPOLICE\t",
+    "FRA\tFRANCE\tFRA",
+    "EDU\tSCHOOL\t",
+    "CHN\tBEIJING\tCHN",
+    "\t\t",
+    "GBR\tLONDON\tGBR",
+    "JUD\tJUDGE\t",
+    "MED\tNEWSPAPER\t",
+    "IND\tINDIA\tIND",
     "BUS\tCOMPANIES\t",
 ];
 
@@ -26,7 +35,8 @@ const PLACES: [&str; 8] = [
 
 const WORDS: [&str; 24] = [
     "police", "minister", "market", "rain", "court", "school", "strike", "vote", "river", "border", "budget", "storm",
-    "health", "energy", "league", "festival", "bank", "harvest", "trial", "summit", "union", "bridge", "museum", "rail",
+    "health", "energy", "league", "festival", "bank", "harvest", "trial", "summit", "union", "bridge", "museum",
+    "rail",
 ];
 
 /// Rows of a slot of the events table, as many as make about 580 KB.
@@ -100,7 +110,8 @@ fn mention(text: &mut String, date: u64, prng: &mut Prng) {
     let url = format!("https://{one}.example/{other}-{}", prng.below(1_000_000));
     let _ = write!(text, "{id}\t{earlier}\t{date}\t1\t{one}.example\t{url}\t{}", 1 + prng.below(30));
     let _ = write!(text, "\t{}\t{}\t{}", prng.below(4000), prng.below(4000), prng.below(4000));
-    let _ = writeln!(text, "\t1\t{}\t{}\t-{}.{}\t\t", 10 * prng.below(10), prng.below(9000), prng.below(9), prng.below(99));
+    let _ =
+        writeln!(text, "\t1\t{}\t{}\t-{}.{}\t\t", 10 * prng.below(10), prng.below(9000), prng.below(9), prng.below(99));
 }
 
 /// 27 columns, about 10 KB a row.
@@ -112,7 +123,7 @@ fn knowledge(text: &mut String, date: u64, prng: &mut Prng) {
         for item in 0..prng.below(60) {
             let (word, offset) = (WORDS[prng.below(24) as usize], prng.below(9000));
             let _ = match column % 3 {
-                0 => write!(text, "{}_{word};", "TAX_FNCACT"),
+                0 => write!(text, "TAX_FNCACT_{word};"),
                 1 => write!(text, "{word},{offset};"),
                 _ => write!(text, "c{item}.{}:{}.{},", prng.below(40), prng.below(9), prng.below(999)),
             };
@@ -134,7 +145,9 @@ pub(super) fn series(name: &str, seed: u64, length: usize, zipped: bool) -> Vec<
         let (amount, maker) = (prng.below(300_000), prng.below(2) == 0);
         let (whole, cents) = (price / 100, price % 100);
         let _ = match zipped {
-            true => writeln!(text, "{id},{whole}.{cents:02}000000,0.{amount:08},{id},{id},{time},{},True", title(maker)),
+            true => {
+                writeln!(text, "{id},{whole}.{cents:02}000000,0.{amount:08},{id},{id},{time},{},True", title(maker))
+            }
             false => {
                 let side = if maker { "sell" } else { "buy" };
                 writeln!(text, "deribit,BTC-PERPETUAL,{time},{},{id},{side},{whole}.{cents:02},{amount}", time + 4000)

@@ -65,9 +65,8 @@ pub(crate) fn run(origin: OriginArgs) -> Result<Exit, Usage> {
                         async move { Ok::<_, Infallible>(answer(&library, &request).await) }
                     });
                     // A client that goes away is no error of the origin.
-                    let _ = auto::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), serve)
-                        .await;
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), serve).await;
                 });
             }
         };

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Passes all tests, installing what they need: the wasm32 target, and nginx where it can. What
+# cannot be installed is said, and the tests that want it say that they were skipped.
+set -eu
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+step "tools"
+rustup target add wasm32-unknown-unknown
+rustup component add clippy rustfmt 2>/dev/null || true
+if ! command -v nginx >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        { apt-get update -qq && apt-get install -y -qq nginx-light; } >/dev/null ||
+            echo "nginx could not be installed; the tests with it will be skipped"
+    else
+        echo "nginx is not installed; the tests with it will be skipped"
+    fi
+fi
+node --version || echo "Node is not installed; the test of the wasm32 module needs it"
+
+step "format"
+cargo fmt --all --check
+
+step "clippy"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy --target wasm32-unknown-unknown --quiet \
+    -p narrows-unpack -p narrows-core -p narrows-sim -p wasm-tests -- -D warnings
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+
+step "the release binary, which the tests with whole processes run"
+cargo build --release --quiet -p narrows-cli
+
+step "tests"
+cargo test --workspace
+
+step "everything passed"
