@@ -43,7 +43,7 @@ fn a_week_of_slots_and_a_month_hold_the_same_20_mb() {
         let mut peaks: Vec<u64> =
             (0..5).map(|_| field(&run(slots(&origin, count), &arguments), "peak_rss_bytes")).collect();
         peaks.sort_unstable();
-        println!("{count} slots: {peaks:?}");
+        eprintln!("{count} slots: {peaks:?}");
         assert!(peaks.iter().all(|peak| *peak <= 20 * MB), "{peaks:?}");
         peaks[2]
     });

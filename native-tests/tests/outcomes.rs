@@ -15,9 +15,8 @@ fn faults_end_in_the_right_outcome_and_exit_code() {
     let origin = Origin::start(&[]);
     let scratch = tempfile::tempdir().unwrap();
     let (list, lines, out) = (scratch.path().join("list"), scratch.path().join("report"), scratch.path().join("out"));
-    let healthy = origin.url("/bytes/70001");
     let sources = [
-        (healthy.clone(), "done", "length"),
+        (origin.url("/bytes/70001"), "done", "length"),
         (format!("70002 {:032x} {}", 7, origin.url("/bytes/70002")), "failed", "digest_mismatch"),
         (format!("71 {:032x} {}", 7, origin.url("/bytes/70003")), "failed", "size_mismatch"),
         (origin.url("/bytes/70004?cut=1000"), "failed", "cut"),
@@ -111,10 +110,10 @@ fn no_name_leaves_the_directory() {
     let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
     let out = scratch.path().join("deep/out");
     let before = files(scratch.path());
-    for index in 0..names.len() {
+    for (index, name) in names.iter().enumerate() {
         let (status, _, stderr) =
             get(&[&origin.url(&format!("/{index}.zip")), "--unpack", "--out", out.to_str().unwrap()]);
-        assert_eq!(status, 1, "{}: {stderr}", names[index]);
+        assert_eq!(status, 1, "{name}: {stderr}");
     }
     assert_eq!(files(scratch.path()), before);
 }
@@ -150,7 +149,7 @@ fn credentials_stay_with_their_origin_and_out_of_texts() {
     for secret in ["k3y", "b34rer", "s3cret", "authorization", "passw0rd", "referer"] {
         assert!(!other.contains(secret), "{secret} was sent to another origin: {other}");
     }
-    let (refused, _) = ("http://user:passw0rd@127.0.0.1:1/a?token=s3cret", ());
+    let refused = "http://user:passw0rd@127.0.0.1:1/a?token=s3cret";
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("report");
     let (status, _, stderr) = get(&[refused, "--discard", "--retries", "0", "--report", path.to_str().unwrap()]);

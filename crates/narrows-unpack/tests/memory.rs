@@ -66,7 +66,7 @@ fn no_decoder_takes_more_than_it_says() {
     let check = |what: &str, data: &[u8], format| {
         let options = Options { format: Some(format), limits: limits.clone(), ..Options::default() };
         let (peak, max) = (peak(data, &options), options.memory_max());
-        println!("{what}: {peak} of {max} bytes");
+        eprintln!("{what}: {peak} of {max} bytes");
         assert!(peak <= max, "{what}: {peak} bytes, {max} stated");
         assert!(peak * 8 >= max, "{what}: the bound is far off: {peak} of {max}");
     };
