@@ -104,3 +104,93 @@ impl<C: Clock> Patience<C> {
         (self.period_time, self.period_bytes) = (Duration::ZERO, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, future::Ready, rc::Rc};
+
+    use futures_util::task::noop_waker_ref;
+
+    use super::*;
+
+    /// A clock that a test sets; its timers are ready once their time has come.
+    #[derive(Clone, Default)]
+    struct Manual(Rc<Cell<u64>>);
+
+    enum Timer {
+        Due(Ready<()>),
+        At(Manual, Timestamp),
+    }
+
+    impl Future for Timer {
+        type Output = ();
+
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            match &mut *self {
+                Self::Due(ready) => Pin::new(ready).poll(cx),
+                Self::At(clock, deadline) if clock.now() >= *deadline => Poll::Ready(()),
+                Self::At(..) => Poll::Pending,
+            }
+        }
+    }
+
+    impl Clock for Manual {
+        type Sleep = Timer;
+
+        fn now(&self) -> Timestamp {
+            Timestamp(Duration::from_secs(self.0.get()))
+        }
+
+        fn sleep_until(&self, deadline: Timestamp) -> Timer {
+            match self.now() >= deadline {
+                true => Timer::Due(std::future::ready(())),
+                false => Timer::At(self.clone(), deadline),
+            }
+        }
+    }
+
+    fn poll_at(patience: &mut Patience<Manual>, clock: &Manual, seconds: u64) -> Poll<Impatience> {
+        clock.0.set(seconds);
+        patience.poll(clock, &mut Context::from_waker(noop_waker_ref()))
+    }
+
+    const IDLE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn patience_ends_after_the_idle_time() {
+        let (clock, mut patience) = (Manual::default(), Patience::new(IDLE, 0, IDLE));
+        assert!(poll_at(&mut patience, &clock, 0).is_pending());
+        assert!(poll_at(&mut patience, &clock, 29).is_pending());
+        assert_eq!(poll_at(&mut patience, &clock, 30), Poll::Ready(Impatience::Idle(IDLE)));
+    }
+
+    #[test]
+    fn a_suspended_machine_proves_nothing() {
+        let (clock, mut patience) = (Manual::default(), Patience::new(IDLE, 0, IDLE));
+        assert!(poll_at(&mut patience, &clock, 0).is_pending());
+        assert!(poll_at(&mut patience, &clock, 3600).is_pending(), "an hour of sleep is not an hour of waiting");
+        assert!(poll_at(&mut patience, &clock, 3629).is_pending());
+        assert_eq!(poll_at(&mut patience, &clock, 3630), Poll::Ready(Impatience::Idle(IDLE)));
+    }
+
+    #[test]
+    fn a_pause_starts_the_wait_anew() {
+        let (clock, mut patience) = (Manual::default(), Patience::new(IDLE, 0, IDLE));
+        assert!(poll_at(&mut patience, &clock, 0).is_pending());
+        patience.pause();
+        assert!(poll_at(&mut patience, &clock, 31).is_pending());
+        assert_eq!(poll_at(&mut patience, &clock, 61), Poll::Ready(Impatience::Idle(IDLE)));
+    }
+
+    #[test]
+    fn a_trickle_is_too_slow() {
+        let (clock, mut patience) = (Manual::default(), Patience::new(IDLE, 100, Duration::from_secs(10)));
+        for second in 0..11 {
+            assert!(poll_at(&mut patience, &clock, second).is_pending());
+            clock.0.set(second + 1);
+            let slow = patience.progress(&clock, 1);
+            let expected = Impatience::Slow { bytes: 10, period: Duration::from_secs(10) };
+            assert_eq!(slow, (second == 9).then_some(expected), "second {second}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use futures_util::{
     Stream, StreamExt,
     future::{Either, select},
 };
-use narrows_core::{Block, Delivery, Failure, Report, Source, Window};
+use narrows_core::{Block, Delivery, Failure, Order, Report, Source, Window};
 
 use crate::{
     origin::SimOrigin,
@@ -35,6 +35,8 @@ pub(crate) struct Desk {
     /// Bytes of blocks in consumers' hands, counted without asking narrows.
     pub(crate) in_hand: Rc<Cell<u64>>,
     pub(crate) holder: Mailbox<Held>,
+    /// Deliveries that have ended and that nobody drops: they must stand in nobody's way.
+    pub(crate) kept: Rc<RefCell<Vec<SimDelivery>>>,
     /// Windows that were dropped before their end.
     pub(crate) left: Rc<RefCell<Vec<usize>>>,
 }
@@ -62,8 +64,8 @@ impl Drop for Held {
 
 impl Desk {
     pub(crate) fn new(world: &World) -> Self {
-        let (records, in_hand, left) = (Rc::default(), Rc::default(), Rc::default());
-        Self { world: world.clone(), records, in_hand, holder: Mailbox::default(), left }
+        let (records, in_hand, left, kept) = (Rc::default(), Rc::default(), Rc::default(), Rc::default());
+        Self { world: world.clone(), records, in_hand, holder: Mailbox::default(), kept, left }
     }
 
     fn hold(&self, block: Block) -> Held {
@@ -87,6 +89,8 @@ impl Desk {
         let mut taken = 0;
         while let Some(delivery) = window.next().await {
             self.world.note("delivery", delivery.index());
+            let in_order = plan.options.order == Order::Ready || delivery.index() == taken;
+            assert!(in_order, "number {} came where {taken} was next", delivery.index());
             if leaves_at == Some(taken) {
                 self.file(number, delivery.cancel(), None, None);
                 self.left.borrow_mut().push(number);
@@ -153,6 +157,9 @@ impl Desk {
         if let Err(failure) = &read {
             // The end is the end: the same failure again.
             assert_eq!(delivery.next_block().await.err().as_ref(), Some(failure));
+        }
+        if self.world.below(4) == 0 {
+            self.kept.borrow_mut().push(delivery);
         }
         let whole = read.is_ok() && names.as_ref().is_none_or(|names| !names.iter().any(|name| name == SKIPPED));
         self.file(number, report, whole.then_some(bytes), names);

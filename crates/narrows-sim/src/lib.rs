@@ -24,6 +24,6 @@ mod world;
 pub use content::{Content, Packing, Style, gzip, rows, zip};
 pub use narrows_core::Prng;
 pub use origin::{Faults, Manner, SimBody, SimError, SimExchange, SimOrigin, Spec};
-pub use plan::{Consumer, Plan, WindowPlan};
+pub use plan::{Consumer, Expected, Plan, WindowPlan};
 pub use scenario::{Summary, Violation, check, digest, run};
 pub use world::{Mailbox, SimClock, SimSleep, Stuck, Tasks, World};

@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     pin::Pin,
     rc::Rc,
@@ -122,6 +122,10 @@ struct Shared {
     specs: BTreeMap<String, Spec>,
     versions: BTreeMap<String, u64>,
     contents: BTreeMap<(String, u64), Rc<Content>>,
+    /// What was refused in a way that trying again cannot change.
+    refused: BTreeSet<String>,
+    /// One of those that was asked for again.
+    pestered: Option<String>,
     open: usize,
 }
 
@@ -165,6 +169,11 @@ impl SimOrigin {
         self.shared.borrow().versions.get(url).copied().unwrap_or(0) + 1
     }
 
+    /// An address that was asked for again after a final refusal.
+    pub fn pestered(&self) -> Option<String> {
+        self.shared.borrow().pestered.clone()
+    }
+
     /// Exchanges that are open.
     pub fn open(&self) -> usize {
         self.shared.borrow().open
@@ -188,10 +197,14 @@ impl SimOrigin {
 
     fn answer(&self, request: &Request) -> Result<(Head, SimBody), SimError> {
         let world = &self.world;
+        if self.shared.borrow().refused.contains(&*request.url) {
+            self.shared.borrow_mut().pestered = Some(request.url.to_string());
+        }
         if self.hit(|faults| faults.refuse) {
             return Err(SimError(FetchErrorKind::Connect));
         }
         if self.hit(|faults| faults.tls) {
+            self.shared.borrow_mut().refused.insert(request.url.to_string());
             return Err(SimError(FetchErrorKind::Tls));
         }
         if self.hit(|faults| faults.overload) {
@@ -201,6 +214,9 @@ impl SimOrigin {
         }
         if self.hit(|faults| faults.status) {
             let status = [400, 403, 404, 408, 410, 500, 502, 504][world.below(8) as usize];
+            if matches!(status, 400 | 403 | 404 | 410) {
+                self.shared.borrow_mut().refused.insert(request.url.to_string());
+            }
             return Ok((Head { status, ..Head::default() }, self.body(Bytes::from_static(b"sorry"), End::Clean)));
         }
         if self.hit(|faults| faults.change) {

@@ -210,6 +210,14 @@ impl<'a> Course<'a> {
             let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
             ensure(stats.admitted == stats.in_flight + ended, "a source lost or counted twice")?;
             ensure(stats.bytes_refetched <= stats.bytes_in, "more bytes in vain than came")?;
+            let plan = &self.plan.windows[number];
+            if plan.sources.len() == 1 && plan.options.unpack.is_none() && stats.in_flight == 1 {
+                // Of a single source, as it comes, what has come and not gone out is in memory.
+                let inside = (stats.bytes_in - stats.bytes_refetched).saturating_sub(stats.bytes_out);
+                let set = plan.options.working_set(self.plan.profile);
+                let room = set.segments + set.exchange + set.blocks;
+                ensure(inside <= room || self.plan.faults.encode > 0, "more bytes inside than there is room for")?;
+            }
         }
         let counted = self.desk.in_hand.get();
         ensure(held == counted, || format!("{counted} bytes in consumers' hands, {held} in the stats"))?;
@@ -217,6 +225,8 @@ impl<'a> Course<'a> {
         ensure(open <= self.open_max && open as u64 <= in_flight, || {
             format!("{open} exchanges, {in_flight} in flight, limits {}", self.open_max)
         })?;
+        let pestered = self.origin.pestered();
+        ensure(pestered.is_none(), || format!("{pestered:?} was asked for again after a final refusal"))?;
         let (chunks, allowed) = (SimOrigin::in_hand(), in_flight * self.plan.profile.exchange_bytes);
         ensure(chunks <= allowed, || format!("{chunks} bytes of chunks in hand, {allowed} are charged for"))
     }
@@ -224,6 +234,7 @@ impl<'a> Course<'a> {
     /// Every task has ended: nothing is left, and every source has its one right end.
     fn check_end(&self, tasks: Tasks) -> Result<[u64; 4], String> {
         tasks.abandon();
+        self.desk.kept.borrow_mut().clear();
         self.check_nothing_left()?;
         let mut outcomes = [0; 4];
         for (number, (plan, handle)) in self.plan.windows.iter().zip(&self.handles).enumerate() {
@@ -249,6 +260,7 @@ impl<'a> Course<'a> {
     fn check_abandoned(&self, tasks: Tasks) -> Result<[u64; 4], String> {
         tasks.abandon();
         self.desk.holder.clear();
+        self.desk.kept.borrow_mut().clear();
         self.check_nothing_left()?;
         for record in self.desk.records.borrow().iter() {
             self.check_record(&self.plan.windows[record.window], record)?;

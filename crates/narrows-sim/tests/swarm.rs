@@ -4,7 +4,7 @@
 use std::{env, panic, thread};
 
 use narrows_core::{Budget, OptionsError, Source, Window};
-use narrows_sim::{Consumer, Faults, Plan, SimOrigin, World, check, run};
+use narrows_sim::{Consumer, Expected, Faults, Packing, Plan, SimOrigin, World, check, run};
 
 fn seeds() -> std::ops::Range<u64> {
     let number = |text: &str| text.parse::<u64>().expect("a number");
@@ -99,6 +99,45 @@ fn one_byte_less_than_a_working_set_is_refused_with_the_number() {
         assert!(window(needed).is_ok());
         let Err(OptionsError::Budget(error)) = window(needed - 1) else { panic!("it was not refused") };
         assert_eq!((error.needed, error.capacity), (needed, needed - 1));
+    }
+}
+
+#[test]
+fn what_changes_without_a_validator_is_never_spliced() {
+    let mut changed = 0;
+    for seed in 0..600 {
+        let mut plan = Plan::draw(seed);
+        plan.profile.holds_back = true;
+        plan.healthy = false;
+        plan.faults = Faults { reset: 400, change: 400, no_etag: 1024, ..Faults::default() };
+        (plan.heal_at, plan.abandon_at) = (1 << 20, None);
+        for window in &mut plan.windows {
+            window.options.unpack = None;
+            window.options.retry.retries_max = 5;
+            for (spec, expected) in &mut window.sources {
+                // Versions of plain content have one length and differ everywhere.
+                (spec.packing, spec.seed, spec.length) = (Packing::Plain, spec.seed | 1, spec.length.max(300));
+                *expected = Expected::Nothing;
+            }
+        }
+        changed += run(plan).unwrap_or_else(|error| panic!("{error}")).outcomes[2];
+    }
+    assert!(changed > 100, "only {changed} sources failed");
+}
+
+#[test]
+fn segments_wait_for_room() {
+    for seed in 0..300 {
+        let mut plan = healthy(seed);
+        plan.profile.holds_back = false;
+        plan.windows.truncate(1);
+        let window = &mut plan.windows[0];
+        window.sources.truncate(1);
+        window.options.unpack = None;
+        window.sources[0].0.length = 40_000;
+        window.options.segment_bytes = 1 << 10;
+        window.consumer = Consumer::Tasks;
+        run(plan).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
