@@ -162,6 +162,15 @@ fn prefixed_data_and_duplicate_names_pass_only_if_allowed() {
     );
 }
 
+/// Found by fuzzing: disk numbers may be left to a zip64 record only where there is one.
+#[test]
+fn disk_numbers_are_not_left_to_a_record_that_is_missing() {
+    let mut archive = zip(&[("a.csv", b"a", true)]);
+    let end = archive.len() - 22;
+    archive[end + 4..end + 8].fill(0xff);
+    assert_eq!(unpack(&archive, &Options::default(), 7, 64).unwrap_err().code(), "unsupported");
+}
+
 #[test]
 fn limits_bite_on_real_output() {
     let data = rows(50_000, 9);

@@ -441,7 +441,7 @@ impl Zip {
 
     /// Compares the end records with what was read.
     fn end_record(&mut self) -> Result<(), ErrorKind> {
-        let record = EndRecord::parse(&self.scratch)?;
+        let record = EndRecord::parse(&self.scratch, self.end64.is_some())?;
         let end = self.end64.map_or(self.record_offset(), |(_, at)| at);
         let start = self.directory_start.unwrap_or(end);
         let actual =

@@ -184,11 +184,16 @@ pub(super) struct EndRecord {
 }
 
 impl EndRecord {
-    pub(super) fn parse(record: &[u8]) -> Result<Self, ErrorKind> {
+    /// `deferred` says that a zip64 record stands before it, which it may leave numbers to.
+    pub(super) fn parse(record: &[u8], deferred: bool) -> Result<Self, ErrorKind> {
         let (this_disk, start_disk) = (u16_at(record, 4), u16_at(record, 6));
         let on_disk = u16_at(record, 8);
         let entries = u16_at(record, 10);
-        let one_disk = matches!((this_disk, start_disk), (0, 0) | (u16::MAX, u16::MAX));
+        let one_disk = match (this_disk, start_disk) {
+            (0, 0) => true,
+            (u16::MAX, u16::MAX) => deferred,
+            _ => false,
+        };
         if !one_disk || on_disk != entries {
             return Err(ErrorKind::Unsupported(Unsupported::MultiDisk));
         }
