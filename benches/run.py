@@ -128,34 +128,37 @@ def has_aiohttp():
 
 
 def splice(base):
-    """A body that breaks off in the middle, and other bytes of the same length at the next try."""
-    print("\nA file of other bytes at every request, cut at the middle of the first; what is left on the disk:")
-    url = "{}/bytes/2000000?change&no-etag&cut=1000000&times=1&name={}"
-    with tempfile.TemporaryDirectory() as scratch:
-        def tell(name, path, status):
-            kept = os.path.exists(path)
-            whole = kept and os.path.getsize(path) == 2_000_000
-            origin = "nothing"
-            if kept:
-                body = open(path, "rb").read()
-                versions = [fetch(f"{base}/bytes/2000000?change&name={name}") for _ in range(3)]
-                whole_one = any(body == version for version in versions)
-                prefix = any(body[:1_000_000] == version[:1_000_000] for version in versions)
-                suffix = any(body[1_000_000:] == version[1_000_000:] for version in versions)
-                origin = "one version" if whole_one else "SPLICED" if prefix and suffix else "a part"
-            print(f"{name:20}exit {status}, {origin}{'' if whole or not kept else ', incomplete'}")
-
-        commands = {
-            "narrows": [NARROWS, "get", "--out", scratch, "--progress", "none", url.format(base, "narrows")],
-            "curl": ["curl", "-s", "--retry", "3", "--retry-all-errors", "-C", "-", "-o", os.path.join(scratch, "curl"), url.format(base, "curl")],
-            "wget": ["wget", "-q", "-c", "-t", "3", "-O", os.path.join(scratch, "wget"), url.format(base, "wget")],
-            "aria2c": ["aria2c", "-q", "-c", "-m", "3", "--retry-wait=1", "-d", scratch, "-o", "aria2c", url.format(base, "aria2c")],
-        }
-        for name, command in commands.items():
-            if name != "narrows" and not shutil.which(name):
-                continue
-            run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            tell(name, os.path.join(scratch, "2000000" if name == "narrows" else name), run.returncode)
+    """Kills each tool in the middle of a file, puts other bytes of the same length in its place,
+    with another validator, and runs the tool again, told to resume."""
+    length = 2_000_000
+    print("\nA file replaced by another of the same length between kill and resume; what is then on the disk:")
+    for name, arguments in {
+        "narrows": [NARROWS, "get", "--progress", "none", "--out", "{directory}", "{url}"],
+        "curl -C -": ["curl", "-s", "-C", "-", "-o", "{directory}/2000000", "{url}"],
+        "wget -c": ["wget", "-q", "-c", "-O", "{directory}/2000000", "{url}"],
+        "aria2c -c": ["aria2c", "-q", "-c", "-d", "{directory}", "-o", "2000000", "{url}"],
+    }.items():
+        if not shutil.which(arguments[0]):
+            continue
+        with tempfile.TemporaryDirectory() as directory:
+            word = name.split()[0]
+            url = f"{base}/bytes/{length}?change&rate=1000000&name={word}"
+            command = [argument.format(directory=directory, url=url) for argument in arguments]
+            first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(1)
+            first.kill()
+            first.wait()
+            again = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            path = os.path.join(directory, "2000000")
+            body = open(path, "rb").read() if os.path.exists(path) else b""
+            versions = [fetch(f"{base}/bytes/{length}?change&name={word}") for _ in range(4)]
+            if any(body == version for version in versions):
+                verdict = "one version, whole"
+            elif len(body) == length:
+                verdict = "SPLICED: the right length, the bytes of no version"
+            else:
+                verdict = f"{len(body):,} of {length:,} bytes"
+            print(f"{name:20}exit {again.returncode}: {verdict}")
 
 
 def fetch(url):
