@@ -8,7 +8,7 @@ use narrows::{Budget, Client, Fetch, NotFound, Options, Source, blocking};
 use crate::{
     Exit, Usage,
     args::{Day, GdeltArgs, Table},
-    job::{Job, Sink, run as run_job},
+    job::{Job, Output, run as run_job},
     list::{self, Sources},
 };
 
@@ -48,13 +48,13 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         }
         Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
     };
-    let sink = match &gdelt.out {
-        Some(directory) => Sink::directory(directory)?,
-        None if gdelt.stdout => Sink::Stdout,
-        None => Sink::Discard,
+    let output = match &gdelt.out {
+        Some(directory) => Output::Directory(directory.clone()),
+        None if gdelt.stdout => Output::Stdout,
+        None => Output::Discard,
     };
     let (client, budget) = (gdelt.transfers.client()?, gdelt.transfers.budget());
-    run_job(Job { sources, finite: true, options, client, budget, sink }, &gdelt.reporting)
+    run_job(Job { sources, finite: true, options, client, budget, output }, &gdelt.reporting)
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use crate::{
     Exit, Usage,
     args::GetArgs,
-    job::{Job, Sink, run as run_job},
+    job::{Job, Output, run as run_job},
     list,
 };
 
@@ -22,14 +22,14 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     if let Some(path) = &get.list {
         sources = Box::pin(sources.chain(list::from_file(path, headers, |_| true)?));
     }
-    let sink = if get.sink.discard {
-        Sink::Discard
+    let output = if get.sink.discard {
+        Output::Discard
     } else if get.sink.stdout {
-        Sink::Stdout
+        Output::Stdout
     } else {
-        Sink::directory(get.sink.out.as_deref().unwrap_or(Path::new(".")))?
+        Output::Directory(get.sink.out.unwrap_or_else(|| ".".into()))
     };
     let finite = get.list.as_deref() != Some(Path::new("-"));
     let (client, budget) = (get.transfers.client()?, get.transfers.budget());
-    run_job(Job { sources, finite, options, client, budget, sink }, &get.reporting)
+    run_job(Job { sources, finite, options, client, budget, output }, &get.reporting)
 }

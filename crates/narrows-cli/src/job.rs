@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::PathBuf,
     pin::pin,
     sync::Arc,
     time::Instant,
@@ -16,7 +16,10 @@ use narrows::{
     Budget, Client, ClientOptions, Delivery, Failure, FailureKind, Handle, Options, Outcome, Report, Source,
     TokioClock, Window, for_each, unpack,
 };
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 
 use crate::{
     Exit, Usage,
@@ -36,7 +39,14 @@ pub(crate) struct Job {
     pub(crate) options: Options,
     pub(crate) client: ClientOptions,
     pub(crate) budget: Budget,
-    pub(crate) sink: Sink,
+    pub(crate) output: Output,
+}
+
+/// Where the data is to go.
+pub(crate) enum Output {
+    Discard,
+    Stdout,
+    Directory(PathBuf),
 }
 
 /// Where the data goes.
@@ -46,10 +56,16 @@ pub(crate) enum Sink {
     Directory(OutputDirectory),
 }
 
-impl Sink {
-    pub(crate) fn directory(path: &Path) -> Result<Self, Usage> {
-        let opened = OutputDirectory::open(path);
-        opened.map(Self::Directory).map_err(|error| Usage(format!("{}: {error}", path.display())))
+impl Output {
+    fn open(self) -> Result<Sink, Usage> {
+        Ok(match self {
+            Self::Discard => Sink::Discard,
+            Self::Stdout => Sink::Stdout,
+            Self::Directory(path) => {
+                let opened = OutputDirectory::open(&path);
+                Sink::Directory(opened.map_err(|error| Usage(format!("{}: {error}", path.display())))?)
+            }
+        })
     }
 }
 
@@ -115,14 +131,16 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Context>, bool), Usage> {
-    let Job { sources, finite, options, client, budget, sink } = job;
+    let Job { sources, finite, options, client, budget, output } = job;
     let mut sources = sources.fuse(); // after an interrupt it is read to its end
     let (client, clock) = (Client::new(client)?, TokioClock::new());
     let made = Window::new(&mut sources, client.clone(), clock, &budget, options.clone());
     let mut window = made.map_err(|error| Usage(format!("{error}; raise --budget")))?;
     let (cancel, cancelled) = watch::channel(false);
     let handle = window.handle();
-    tokio::spawn(interrupts(cancel, handle.clone()));
+    // From here on an interrupt ends the job in order; so nothing is on the disk before.
+    tokio::spawn(interrupts(Interrupts::listen()?, cancel, handle.clone()));
+    let sink = output.open()?;
     let sequential = matches!(sink, Sink::Stdout);
     let context =
         Arc::new(Context { sink, options, client, budget, clock, recorder, cancelled, handle: handle.clone() });
@@ -152,25 +170,26 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     Ok((context, interrupted))
 }
 
-/// The first interrupt ends the job in order, the second at once.
-async fn interrupts(cancel: watch::Sender<bool>, window: Handle<TokioClock>) {
-    interrupt().await;
-    let _ = cancel.send(true);
-    window.cancel();
-    interrupt().await;
-    std::process::exit(130);
+/// Ctrl-C, and being asked to terminate.
+struct Interrupts(Signal, Signal);
+
+impl Interrupts {
+    fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    }
+
+    async fn next(&mut self) {
+        select(pin!(self.0.recv()), pin!(self.1.recv())).await;
+    }
 }
 
-async fn interrupt() {
-    let terminate = async {
-        #[cfg(unix)]
-        if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            signal.recv().await;
-            return;
-        }
-        std::future::pending::<()>().await;
-    };
-    select(pin!(tokio::signal::ctrl_c()), pin!(terminate)).await;
+/// The first interrupt ends the job in order, the second at once.
+async fn interrupts(mut interrupts: Interrupts, cancel: watch::Sender<bool>, window: Handle<TokioClock>) {
+    interrupts.next().await;
+    let _ = cancel.send(true);
+    window.cancel();
+    interrupts.next().await;
+    std::process::exit(130);
 }
 
 fn never_begun(index: u64, source: &Source) -> Report {
