@@ -136,9 +136,9 @@ pub(crate) struct TransferArgs {
     /// Most bytes out for a byte in, beyond the first 16 MiB
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) max_ratio: u32,
-    /// What a 404 means
-    #[arg(long, default_value = "fail")]
-    pub(crate) not_found: NotFoundArg,
+    /// What a 404 means [default: fail; for gdelt without a master list: skip]
+    #[arg(long)]
+    pub(crate) not_found: Option<NotFoundArg>,
     /// A header for every source's own origin: "Name: value"
     #[arg(long, short = 'H', value_name = "HEADER", value_parser = header)]
     pub(crate) header: Vec<(String, String)>,
@@ -373,7 +373,7 @@ impl TransferArgs {
             idle_timeout: self.idle_timeout,
             min_rate: self.min_rate,
             file_size_max: self.max_file_size,
-            not_found: if self.not_found == NotFoundArg::Skip { NotFound::Skip } else { NotFound::Fail },
+            not_found: if self.not_found == Some(NotFoundArg::Skip) { NotFound::Skip } else { NotFound::Fail },
             unpack: unpacks.then(|| unpack::Options { limits, ..unpack::Options::default() }),
             seed: std::process::id().into(),
             ..Options::default()

@@ -38,7 +38,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     }
     let mut options = gdelt.transfers.options(true);
     options.sha256 = gdelt.reporting.report.is_some();
-    if gdelt.master.is_none() {
+    if gdelt.master.is_none() && gdelt.transfers.not_found.is_none() {
         options.not_found = NotFound::Skip; // slots that were never published
     }
     let sources = match gdelt.master.as_deref() {
@@ -54,7 +54,8 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         None => Output::Discard,
     };
     let (client, budget) = (gdelt.transfers.client()?, gdelt.transfers.budget());
-    run_job(Job { sources, finite: true, options, client, budget, output }, &gdelt.reporting)
+    let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
+    run_job(Job { sources, finite, options, client, budget, output }, &gdelt.reporting)
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {
@@ -82,14 +83,25 @@ fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Source) -> bool + Send + 'static {
     }
 }
 
+/// Scheme, host and port, as the address has them.
+fn origin_of(url: &str) -> &str {
+    let authority = url.find("://").map_or(url.len(), |at| at + 3);
+    let end = url[authority..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| authority + at);
+    &url[..end]
+}
+
 /// Downloads the list itself through a window of one, and reads it while it streams.
 fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
     let keep = filter(gdelt);
     let client = Client::new(gdelt.transfers.client()?)?;
     let source = Source { headers: gdelt.transfers.header.clone().into(), ..Source::new(url.as_str()) };
     // Beside the job's budget and its runtime: the list must not wait for the slots, nor they for it.
-    Ok(list::in_background(url, &gdelt.transfers.header, move |send| {
-        let options = Options { limit: 1, ..Options::default() };
+    // The list says where the slots are: credentials go only where the user has said they belong.
+    let own = origin_of(&url).to_owned();
+    let base = origin_of(&gdelt.base).to_owned();
+    let belongs = move |source: &Source| [own.as_str(), base.as_str()].contains(&origin_of(&source.url));
+    let options = Options { unpack: None, limit: 1, ..gdelt.transfers.options(false) };
+    Ok(list::in_background(narrows::public_url(&url), &gdelt.transfers.header, belongs, move |send| {
         let needed = options.working_set(client.profile()).total();
         let mut files = blocking::iter([source], client, &Budget::new(needed), options)?;
         Ok(files.next().map_or(Ok(()), |file| list::read_lines(file, keep, send))?)

@@ -29,7 +29,7 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     } else {
         Output::Directory(get.sink.out.unwrap_or_else(|| ".".into()))
     };
-    let finite = get.list.as_deref() != Some(Path::new("-"));
+    let finite = get.list.as_deref().is_none_or(Path::is_file);
     let (client, budget) = (get.transfers.client()?, get.transfers.budget());
     run_job(Job { sources, finite, options, client, budget, output }, &get.reporting)
 }

@@ -13,8 +13,8 @@ use futures_util::{
     future::{Either, select},
 };
 use narrows::{
-    Budget, Client, ClientOptions, Delivery, Failure, FailureKind, Handle, Options, Outcome, Report, Source,
-    TokioClock, Window, for_each, unpack,
+    Budget, Client, ClientOptions, Delivery, Failure, FailureKind, Handle, Options, OptionsError, Outcome, Report,
+    Source, TokioClock, Window, for_each, unpack,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -75,6 +75,8 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     pub(crate) client: Client,
     pub(crate) budget: Budget,
+    /// What is set aside for archives that cannot be streamed.
+    pub(crate) for_fallback: Option<Budget>,
     pub(crate) clock: TokioClock,
     recorder: Recorder,
     cancelled: watch::Receiver<bool>,
@@ -104,7 +106,8 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     if interrupted {
         return Ok(Exit::Interrupted);
     }
-    if let (Some(limit), Some(peak)) = (reporting.assert_peak, summary.peak_rss_bytes)
+    let peak = summary.peak_rss_bytes.unwrap_or(u64::MAX); // unknown is no proof
+    if let Some(limit) = reporting.assert_peak
         && peak > limit
     {
         eprintln!(
@@ -134,16 +137,29 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     let Job { sources, finite, options, client, budget, output } = job;
     let mut sources = sources.fuse(); // after an interrupt it is read to its end
     let (client, clock) = (Client::new(client)?, TokioClock::new());
-    let made = Window::new(&mut sources, client.clone(), clock, &budget, options.clone());
-    let mut window = made.map_err(|error| Usage(format!("{error}; raise --budget")))?;
+    let (for_window, for_fallback) = spooled::divide(&budget, &options, &client);
+    let made = Window::new(&mut sources, client.clone(), clock, &for_window, options.clone());
+    let mut window = made.map_err(|error| match error {
+        OptionsError::Budget(_) => Usage(format!("{error}; raise --budget")),
+        _ => Usage(error.to_string()),
+    })?;
     let (cancel, cancelled) = watch::channel(false);
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     tokio::spawn(interrupts(Interrupts::listen()?, cancel, handle.clone()));
     let sink = output.open()?;
     let sequential = matches!(sink, Sink::Stdout);
-    let context =
-        Arc::new(Context { sink, options, client, budget, clock, recorder, cancelled, handle: handle.clone() });
+    let context = Arc::new(Context {
+        sink,
+        options,
+        client,
+        budget,
+        for_fallback,
+        clock,
+        recorder,
+        cancelled,
+        handle: handle.clone(),
+    });
     let work = async {
         if !sequential {
             return for_each(&mut window, |delivery| consume(context.clone(), delivery)).await;
@@ -239,7 +255,8 @@ async fn consume(context: Arc<Context>, mut delivery: Delivery) {
             let first = delivery.cancel();
             let cancelled = context.cancelled.clone();
             let report;
-            (report, lines) = spooled::unpack_unless(cancelled, &context, source, first).await;
+            // Boxed, for it is rare and large, and every source's task would have room for it.
+            (report, lines) = Box::pin(spooled::unpack_unless(cancelled, &context, source, first)).await;
             report
         }
         Some(Err(Broken::Source(_))) => {
@@ -286,11 +303,14 @@ impl From<io::Error> for Broken {
 
 async fn pump(delivery: &mut Delivery, writer: &mut Writer<'_>) -> Result<(), Broken> {
     while let Some(entry) = delivery.next_entry().await? {
-        if entry.is_directory() {
-            continue;
-        }
-        if entry.name_bytes().is_empty() {
+        // A name inside a gzip header is the sender's business: the address names the file.
+        if entry.format != unpack::Format::Zip {
             writer.begin(None)?;
+        } else if entry.is_directory() {
+            if delivery.next_block().await?.is_some() {
+                return Err(io::Error::other(format!("the directory {:?} has data", entry.name())).into());
+            }
+            continue;
         } else {
             let path = entry.safe_path().map_err(|error| io::Error::other(format!("{:?}: {error}", entry.name())))?;
             writer.begin(Some(&path))?;

@@ -45,20 +45,23 @@ pub(crate) fn from_file(
         Box::new(File::open(path).map_err(|error| Usage(format!("{}: {error}", path.display())))?)
     };
     let name = path.display().to_string();
-    Ok(in_background(name, headers, move |send| Ok(read_lines(input, keep, send)?)))
+    Ok(in_background(name, headers, |_| true, move |send| Ok(read_lines(input, keep, send)?)))
 }
 
-/// Reads sources on a thread of its own; `read` stops when what it is given says so.
+/// Reads sources on a thread of its own; `read` stops when what it is given says so. Headers are
+/// given to the sources they belong to.
 pub(crate) fn in_background(
     name: String,
     headers: &[(String, String)],
+    belongs: impl Fn(&Source) -> bool + Send + 'static,
     read: impl FnOnce(&mut dyn FnMut(Vec<Source>) -> bool) -> Result<(), Box<dyn Error>> + Send + 'static,
 ) -> Sources {
     let (sender, receiver) = mpsc::channel(1);
     let headers: Arc<[(String, String)]> = headers.into();
     thread::spawn(move || {
         let mut send = |mut batch: Vec<Source>| {
-            batch.iter_mut().for_each(|source| source.headers = headers.clone());
+            let own = batch.iter_mut().filter(|source| belongs(source));
+            own.for_each(|source| source.headers = headers.clone());
             sender.blocking_send(batch).is_ok()
         };
         if let Err(error) = read(&mut send) {

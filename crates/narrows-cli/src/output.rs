@@ -10,6 +10,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
     path::{Component, Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
@@ -21,6 +22,8 @@ pub(crate) struct OutputDirectory {
     started: SystemTime,
     /// Held until the end.
     _lock: File,
+    /// One source at a time looks for its places and takes them.
+    publishing: Mutex<()>,
 }
 
 impl OutputDirectory {
@@ -30,20 +33,21 @@ impl OutputDirectory {
         sweep(root)?;
         let id = std::process::id();
         let names = (0..).map(|number: u32| root.join(format!("{STAGING}{id}-{number}")));
-        let mut made = Err(io::Error::other("no name"));
-        let mut staging = PathBuf::new();
-        for name in names {
-            made = fs::create_dir(&name);
-            staging = name;
-            if !matches!(&made, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
-                break;
+        for staging in names {
+            match fs::create_dir(&staging) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            }
+            let path = staging.join("lock");
+            let lock = File::create(&path)?;
+            lock.lock()?;
+            // Another process may have swept it between the last two steps.
+            if path.exists() {
+                let started = lock.metadata()?.modified()?;
+                return Ok(Self { root: root.to_owned(), staging, started, _lock: lock, publishing: Mutex::new(()) });
             }
         }
-        made?;
-        let lock = File::create(staging.join("lock"))?;
-        lock.lock()?;
-        let started = lock.metadata()?.modified()?;
-        Ok(Self { root: root.to_owned(), staging, started, _lock: lock })
+        Err(io::Error::other("no name for a staging directory"))
     }
 
     pub(crate) fn staging(&self) -> &Path {
@@ -57,20 +61,25 @@ impl OutputDirectory {
         Ok(Staged { directory: self, path, committed: false })
     }
 
-    /// Moves a file into its place, which must not have been filled by this run before.
+    /// Whether a file may take its place: this run must not have filled it before.
+    fn check(&self, relative: &Path) -> io::Result<()> {
+        let target = self.root.join(relative);
+        let text = match fs::symlink_metadata(&target) {
+            Ok(before) if before.is_dir() => format!("{} is a directory", target.display()),
+            Ok(before) if before.modified()? >= self.started => {
+                format!("{} was written by another source of this run", target.display())
+            }
+            _ => return Ok(()),
+        };
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
+    }
+
     fn publish(&self, staged: &Path, relative: &Path) -> io::Result<()> {
         let target = self.root.join(relative);
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
         }
-        match fs::symlink_metadata(&target) {
-            Ok(before) if before.modified()? >= self.started => {
-                let text = format!("{} was written by another source of this run", target.display());
-                return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
-            }
-            _ => fs::rename(staged, &target)?,
-        }
-        target.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        fs::rename(staged, target)
     }
 }
 
@@ -87,10 +96,13 @@ fn sweep(root: &Path) -> io::Result<()> {
         if !entry.file_name().to_string_lossy().starts_with(STAGING) || !entry.file_type()?.is_dir() {
             continue;
         }
-        let lock = File::open(entry.path().join("lock"));
-        let alive = lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)));
-        if !alive {
-            fs::remove_dir_all(entry.path())?;
+        // Without a lock file it is being made, or being removed.
+        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
+        if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+            match fs::remove_dir_all(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
     }
     Ok(())
@@ -123,22 +135,39 @@ impl Staged<'_> {
 
     /// Moves all files into their places.
     pub(crate) fn commit(mut self) -> io::Result<()> {
+        let result = self.publish();
         self.committed = true;
-        let result = self.publish_below(Path::new(""));
         let _ = fs::remove_dir_all(&self.path);
         result
     }
 
-    fn publish_below(&self, relative: &Path) -> io::Result<()> {
+    /// All or nothing, but for errors of the disk: every place is looked at before one is taken.
+    fn publish(&self) -> io::Result<()> {
+        let directory = self.directory;
+        let guard = directory.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.walk(Path::new(""), &mut |_, relative| directory.check(relative), &mut |_| Ok(()))?;
+        self.walk(Path::new(""), &mut |staged, relative| directory.publish(staged, relative), &mut |_| Ok(()))?;
+        drop(guard);
+        let sync = &mut |relative: &Path| File::open(directory.root.join(relative))?.sync_all();
+        self.walk(Path::new(""), &mut |_, _| Ok(()), sync)
+    }
+
+    /// Calls `file` for each file, staged and relative, and `folder` for each directory after it.
+    fn walk(
+        &self,
+        relative: &Path,
+        file: &mut dyn FnMut(&Path, &Path) -> io::Result<()>,
+        folder: &mut dyn FnMut(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
         for entry in fs::read_dir(self.path.join(relative))? {
             let entry = entry?;
             let relative = relative.join(entry.file_name());
             match entry.file_type()?.is_dir() {
-                true => self.publish_below(&relative)?,
-                false => self.directory.publish(&entry.path(), &relative)?,
+                true => self.walk(&relative, file, folder)?,
+                false => file(&entry.path(), &relative)?,
             }
         }
-        Ok(())
+        folder(relative)
     }
 }
 

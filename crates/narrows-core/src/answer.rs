@@ -78,7 +78,8 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             }
             let same_total = match (pinned.total, fresh.total) {
                 (Some(before), Some(now)) => before == now,
-                _ => true,
+                (Some(before), None) => end <= before,
+                (None, _) => true,
             };
             // An answer without a validator, where there was one, proves nothing.
             let same_validator = pinned.validator.is_none() || pinned.validator == fresh.validator;
@@ -101,7 +102,7 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             let longer = matches!((pinned.total, fresh.total), (Some(before), Some(now)) if before != now);
             match other || longer {
                 true => Verdict::Changed,
-                false => Verdict::Replay { end: head.length, same },
+                false => Verdict::Replay { end: head.length.or(pinned.total), same },
             }
         }
         (416, Some(asked)) => match head.range.and_then(|range| range.total) {

@@ -81,10 +81,21 @@ pub fn public_url(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (bare, rest) = url.split_at(end);
     let mark = if rest.len() > 1 { "?…" } else { "" };
-    let Some((scheme, after)) = bare.split_once("://") else { return format!("{bare}{mark}") };
-    let (host, path) = after.split_at(after.find('/').unwrap_or(after.len()));
-    let host = host.rsplit('@').next().unwrap_or_default();
-    format!("{scheme}://{host}{path}{mark}")
+    if let Some((scheme, after)) = bare.split_once("://")
+        && !bare.contains(|c: char| c == '\\' || c.is_whitespace())
+    {
+        let (authority, path) = after.split_at(after.find('/').unwrap_or(after.len()));
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let port = host.rsplit_once(':').map_or("", |(_, port)| port.trim_end_matches(']'));
+        if !host.is_empty() && (host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())) {
+            return format!("{scheme}://{host}{path}{mark}");
+        }
+    }
+    // No address in good form: whatever stands before an @ may be a password.
+    match bare.rsplit_once('@') {
+        Some((_, after)) => format!("…@{after}{mark}"),
+        None => format!("{bare}{mark}"),
+    }
 }
 
 /// Parses exactly `N` bytes of hexadecimal digits.
@@ -127,6 +138,11 @@ mod tests {
         assert_eq!(public("http://host:8080"), "http://host:8080");
         assert_eq!(public("https://a@b@host/x@y"), "https://host/x@y");
         assert_eq!(public("no scheme?q"), "no scheme?…");
+        assert_eq!(public("http://[::1]:80/a@b"), "http://[::1]:80/a@b");
+        for odd in ["https:u:PW@host/x", "http:///u:PW@host/y", "http:\\\\u:PW@host\\z", "http://h/a http://u:PW@h/b"] {
+            assert!(!public(odd).contains("PW"), "{}", public(odd));
+        }
+        assert!(!public("http://user:p/PW@host/").contains("user:p"));
     }
 
     #[test]

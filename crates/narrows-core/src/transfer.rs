@@ -552,8 +552,9 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             }
             return Step::Again;
         }
-        if self.drains() && self.pinned.total.is_none() && end.is_some() && self.status == Some(206) {
+        if self.pinned.total.is_none() && end.is_some() && self.status == Some(206) {
             self.state = State::Begin; // a part of unknown whole: ask on until there is no more
+            self.patience.pause();
             return Step::Again;
         }
         self.complete()

@@ -95,6 +95,7 @@ impl Client {
                 .connect_timeout(options.connect_timeout)
                 .tcp_nodelay(true)
                 .pool_max_idle_per_host(options.limit)
+                .pool_idle_timeout(Duration::from_secs(10))
                 .http2_initial_stream_window_size(STREAM_WINDOW)
                 .http2_initial_connection_window_size(connection_window)
                 .http2_keep_alive_interval(Duration::from_secs(20));

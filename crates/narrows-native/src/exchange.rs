@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use narrows_core::{Body, ByteRange, ContentRange, FetchErrorKind, Head, Request, Response};
 use reqwest::{
-    Method, Url,
+    Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
@@ -38,19 +38,19 @@ impl Future for Exchange {
 
 async fn run(client: Arc<Inner>, request: Request) -> Result<Response<HttpBody>, HttpError> {
     let mut url = parse(&request.url)?;
-    let first = url.clone();
     let mut followed = 0;
     loop {
-        let own = if same_origin(&url, &first) { &request.headers[..] } else { &[] };
-        let mut http = reqwest::Request::new(Method::GET, url.clone());
-        *http.headers_mut() = headers(&client, &request, own)?;
-        let response = client.http.execute(http).await?;
+        let is_own = followed == 0 || same_origin(&url, &parse(&request.url)?);
+        let headers = headers(&client, &request, if is_own { &request.headers } else { &[] })?;
+        // The builder turns the address's user and password into a header; no redirect keeps them.
+        let response = client.http.get(url).headers(headers).send().await?;
         let Some(location) = location(&response) else { return Ok(convert(response)) };
-        let target = url.join(&location).map_err(|_| redirect("a redirect to a malformed address"))?;
+        let url_now = response.url();
+        let target = url_now.join(&location).map_err(|_| redirect("a redirect to a malformed address"))?;
         if followed == client.redirects_max {
             return Err(redirect(&format!("more than {followed} redirects")));
         }
-        if url.scheme() == "https" && target.scheme() != "https" {
+        if url_now.scheme() == "https" && target.scheme() != "https" {
             return Err(redirect("a redirect from HTTPS to an unprotected address"));
         }
         if !matches!(target.scheme(), "http" | "https") {
@@ -116,12 +116,18 @@ fn location(response: &reqwest::Response) -> Option<String> {
 
 fn convert(response: reqwest::Response) -> Response<HttpBody> {
     let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let encoding = text(header::CONTENT_ENCODING).map(str::trim);
+    let encodings: Vec<_> = response.headers().get_all(header::CONTENT_ENCODING).iter().collect();
+    let encoding = match encodings[..] {
+        [] => None,
+        [one] => one.to_str().ok().map(str::trim).filter(|name| name.len() <= 64).or(Some("unknown")),
+        _ => Some("several"),
+    };
     let head = Head {
         status: response.status().as_u16(),
         length: text(header::CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
         range: text(header::CONTENT_RANGE).and_then(ContentRange::parse),
-        etag: text(header::ETAG).map(Into::into),
+        // It is kept for as long as the transfer lasts; no honest one is longer.
+        etag: text(header::ETAG).filter(|etag| etag.len() <= 1024).map(Into::into),
         accepts_ranges: text(header::ACCEPT_RANGES).is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
         retry_after: text(header::RETRY_AFTER).and_then(retry_after),
         encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),

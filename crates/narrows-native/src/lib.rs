@@ -18,7 +18,7 @@ pub use clock::TokioClock;
 pub use driver::for_each;
 pub use error::HttpError;
 pub use exchange::{Exchange, HttpBody};
-pub use random_access::{RandomAccessError, for_each_entry};
+pub use random_access::{RANDOM_ACCESS_BYTES, RandomAccessError, for_each_entry};
 pub use spool::{TempFile, TempSpool};
 
 /// A delivery of this adapter.

@@ -5,6 +5,8 @@
 //! what it really reads and gives, not on what the archive declares.
 
 use std::{
+    borrow::Cow,
+    collections::BTreeSet,
     error::Error as StdError,
     fmt,
     fs::File,
@@ -18,15 +20,18 @@ use std::{
 use narrows_core::unpack::Limits;
 use zip::ZipArchive;
 
-/// Most bytes of a central directory that are read: about 15,000 entries.
-const DIRECTORY_BYTES_MAX: u64 = 1 << 20;
+/// Most bytes of a central directory that are read: about 4,000 entries.
+const DIRECTORY_BYTES_MAX: u64 = 256 << 10;
+
+/// Memory that reading it takes at most, in bytes.
+pub const RANDOM_ACCESS_BYTES: u64 = 2 << 20;
 
 /// Calls `visit` with the path and the bytes of each file in `archive`; directories are left out.
 /// Gives the number of files.
 ///
 /// Paths are relative and stay below any directory they are joined to. Checksums are checked by
 /// the time a reader is at its end. Blocks the thread. Reading the central directory takes up to
-/// 8 MiB of memory that no budget is charged for: reserve them.
+/// [`RANDOM_ACCESS_BYTES`] of memory that no budget is charged for: reserve them.
 ///
 /// # Errors
 ///
@@ -46,15 +51,23 @@ pub fn for_each_entry(
     let length = archive.metadata()?.len();
     let mut total = 0;
     let mut files = 0;
+    let mut seen = BTreeSet::new();
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index)?;
         if entry.is_dir() {
             continue;
         }
-        let path = entry.enclosed_name().and_then(|path| path.to_str().map(str::to_owned));
-        let Some(path) = path.filter(|path| path.len() <= usize::from(limits.name_bytes_max)) else {
+        let safe = |path: &str| {
+            !path.contains(|c: char| c == '\\' || c == ':' || c.is_control())
+                && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+                && path.len() <= usize::from(limits.name_bytes_max)
+        };
+        let Some(path) = entry.name().ok().map(Cow::into_owned).filter(|path| safe(path)) else {
             return Err(RandomAccessError::UnsafeName(entry.name()?.chars().take(200).collect()));
         };
+        if !seen.insert(path.clone()) {
+            return Err(RandomAccessError::UnsafeName(format!("{path} (twice)")));
+        }
         let mut reader = Limited { inner: &mut entry, limits, length, entry_bytes: 0, total: &mut total, over: None };
         let visited = visit(&path, &mut reader);
         if let Some(over) = reader.over {

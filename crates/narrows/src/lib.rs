@@ -31,6 +31,6 @@
 
 pub use narrows_core::*;
 pub use narrows_native::{
-    BuildError, Client, ClientOptions, Delivery, HttpError, RandomAccessError, TempFile, TempSpool, TokioClock,
-    blocking, for_each, for_each_entry,
+    BuildError, Client, ClientOptions, Delivery, HttpError, RANDOM_ACCESS_BYTES, RandomAccessError, TempFile,
+    TempSpool, TokioClock, blocking, for_each, for_each_entry,
 };
