@@ -4,7 +4,9 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
+    process::Stdio,
     thread,
+    time::{Duration, Instant},
 };
 
 use narrows_sim::{Style, zip};
@@ -73,9 +75,9 @@ fn usage_errors_say_what_to_do() {
     assert!(status == 3 && stderr.contains("--assert-peak"), "{stderr}");
 }
 
-#[test]
-fn an_archive_that_cannot_be_streamed_is_read_at_random() {
-    // A stored entry with a data descriptor: its end is known to the central directory only.
+/// A zip with one stored entry `a.txt` behind a data descriptor: its end is known to the central
+/// directory only.
+fn unstreamable() -> (Vec<u8>, Vec<u8>) {
     let data = b"PK\x07\x08 looks like a descriptor and is none".to_vec();
     let mut archive = zip(&[("a.txt".into(), data.clone())], || Style::Stored);
     let crc = crc32fast::hash(&data);
@@ -89,6 +91,12 @@ fn an_archive_that_cannot_be_streamed_is_read_at_random() {
     archive[directory + 8] |= 8;
     let end = archive.len() - 22;
     archive[end + 16..end + 20].copy_from_slice(&(directory as u32).to_le_bytes());
+    (archive, data)
+}
+
+#[test]
+fn an_archive_that_cannot_be_streamed_is_read_at_random() {
+    let (archive, data) = unstreamable();
     let scratch = tempfile::tempdir().unwrap();
     fs::write(scratch.path().join("odd.zip"), &archive).unwrap();
     let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
@@ -97,6 +105,49 @@ fn an_archive_that_cannot_be_streamed_is_read_at_random() {
     assert_eq!((status, summary["entries"].as_u64()), (0, Some(1)), "{stderr}");
     assert_eq!(fs::read(out.join("a.txt")).unwrap(), data);
     assert_eq!(files(&out), ["a.txt"]);
+}
+
+#[test]
+fn many_of_those_wait_for_each_other_and_not_for_ever() {
+    let (archive, _) = unstreamable();
+    let scratch = tempfile::tempdir().unwrap();
+    fs::write(scratch.path().join("odd"), &archive).unwrap();
+    let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
+    let list = scratch.path().join("list");
+    let urls: Vec<String> = (0..40).map(|index| origin.url(&format!("/odd?latency-ms=50&name={index}"))).collect();
+    fs::write(&list, urls.join("\n")).unwrap();
+    for budget in ["64MiB", "12MiB"] {
+        for output in ["--discard", "--stdout"] {
+            let mut command = narrows(&["get", "--list", list.to_str().unwrap(), "--unpack", output]);
+            let mut child =
+                command.args(["--budget", budget]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let start = Instant::now();
+            let status = loop {
+                if let Some(status) = child.try_wait().unwrap() {
+                    break status;
+                }
+                assert!(start.elapsed() < Duration::from_secs(60), "it hangs: {budget} {output}");
+                thread::sleep(Duration::from_millis(20));
+            };
+            assert_eq!(status.code(), Some(0), "{budget} {output}");
+        }
+    }
+    // With room for nothing but the stream, they fail and say why.
+    let (status, _, stderr) = get(&[&urls[0], "--unpack", "--discard", "--budget", "7MiB"]);
+    assert!(status == 1 && stderr.contains("--budget"), "{stderr}");
+}
+
+#[test]
+fn a_name_in_a_gzip_header_names_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut member = narrows_sim::gzip(b"rows\n");
+    member[3] = 8;
+    member.splice(10..10, *b".bashrc/\0");
+    fs::write(scratch.path().join("data.csv.gz"), member).unwrap();
+    let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
+    let out = scratch.path().join("out");
+    let (status, _, stderr) = get(&[&origin.url("/data.csv.gz"), "--unpack", "--out", out.to_str().unwrap()]);
+    assert_eq!((status, files(&out)), (0, vec!["data.csv".to_owned()]), "{stderr}");
 }
 
 #[test]
@@ -145,7 +196,11 @@ fn credentials_stay_with_their_origin_and_out_of_texts() {
     let (status, _, stderr) = get(&[&url, "--discard", "-H", "X-Api-Key: k3y", "-H", "Authorization: Bearer b34rer"]);
     assert_eq!(status, 0, "{stderr}");
     let (own, other) = (at_own.join().unwrap(), at_other.join().unwrap());
-    assert!(own.contains("x-api-key: k3y") && own.contains("accept-encoding: identity"), "{own}");
+    // user:passw0rd, as Basic has it, beside the header that was asked for.
+    assert!(
+        own.contains("x-api-key: k3y") && own.contains("authorization: ") && own.contains("accept-encoding: identity"),
+        "{own}"
+    );
     for secret in ["k3y", "b34rer", "s3cret", "authorization", "passw0rd", "referer"] {
         assert!(!other.contains(secret), "{secret} was sent to another origin: {other}");
     }

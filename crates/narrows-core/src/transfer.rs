@@ -539,22 +539,22 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             let actual = self.received - repeating;
             return FailureKind::Cut { expected: wanted.max(self.received), actual }.into();
         }
-        if let Some(total) = self.pinned.total.filter(|total| self.received < *total) {
-            if !self.drains() {
+        let more = match self.pinned.total {
+            Some(total) if self.received < total && !self.drains() => {
                 return FailureKind::Cut { expected: total, actual: self.received }.into();
             }
-            // The segment is complete; the next one is another exchange.
+            Some(total) => self.received < total,
+            // A part of an unknown whole: ask on until there is no more.
+            None => end.is_some() && self.status == Some(206),
+        };
+        if more {
+            // This part is complete; the next one is another exchange.
             self.failures = 0;
             self.state = State::Begin;
             self.patience.pause();
             if self.pending.front().is_some_and(|piece| piece.rest().is_empty()) {
                 self.pending.pop_front();
             }
-            return Step::Again;
-        }
-        if self.pinned.total.is_none() && end.is_some() && self.status == Some(206) {
-            self.state = State::Begin; // a part of unknown whole: ask on until there is no more
-            self.patience.pause();
             return Step::Again;
         }
         self.complete()

@@ -42,6 +42,8 @@ pub struct Faults {
     pub ignore_range: u64,
     /// A range is answered with another one.
     pub wrong_range: u64,
+    /// A range is answered with a shorter part of a whole of unknown length.
+    pub part: u64,
     /// The content changes before the answer.
     pub change: u64,
     /// The declared length is too large.
@@ -83,6 +85,7 @@ impl Faults {
             silent: chance() / 2,
             ignore_range: chance(),
             wrong_range: chance(),
+            part: chance(),
             change: chance(),
             lie: chance() / 2,
             no_length: chance(),
@@ -263,7 +266,9 @@ impl SimOrigin {
                 return Ok((head, self.body(Bytes::new(), End::Clean)));
             }
             head.status = 206;
-            head.range = Some(ContentRange { part: Some((start, end)), total: Some(total) });
+            let part = self.hit(|faults| faults.part);
+            let end = if part { start + 1 + world.below(end - start) } else { end };
+            head.range = Some(ContentRange { part: Some((start, end)), total: (!part).then_some(total) });
             head.length = Some(end - start);
             wire = wire.slice(start as usize..end as usize);
         }

@@ -145,6 +145,15 @@ fn segments_wait_for_room() {
 mod regressions {
     use super::check;
 
+    /// A drained part of a whole of unknown length left an empty segment that filled the room for
+    /// the next.
+    #[test]
+    fn short_parts_of_an_unknown_whole_are_asked_on() {
+        for seed in [51, 366, 478, 779] {
+            check(seed).unwrap();
+        }
+    }
+
     /// Collecting a source that had failed said that it was too big, not why it had failed.
     #[test]
     fn collecting_what_failed_keeps_its_failure() {
