@@ -63,10 +63,11 @@ The first line on stdout is the base URL. Besides the files of --dir it generate
   /ticks/2026-01-01.csv.gz?mb=10           gzip ticks
   /bytes/1048576?name=7                    so many bytes
 
-Every path takes faults:  ?times=N (only the first N requests)  &status=503  &retry-after=2
-  &reset=BYTES  &cut=BYTES  &stall=BYTES  &rate=BYTES_PER_SECOND  &latency-ms=N  &no-ranges
-  &no-length  &no-etag  &weak-etag  &gzip  &change (other bytes each time)  &redirect=URL
-  &wrong-range";
+Every path takes faults, separated by &:
+  status=503  retry-after=2  reset=BYTES  cut=BYTES  stall=BYTES  latency-ms=N  redirect=URL
+  wrong-range  and  times=N: these only for the first N requests
+  rate=BYTES_PER_SECOND  no-ranges  no-length  no-etag  weak-etag  gzip (as content encoding)
+  change (other bytes at every request)";
 
 #[derive(Args)]
 pub(crate) struct GetArgs {

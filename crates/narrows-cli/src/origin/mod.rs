@@ -31,6 +31,9 @@ use self::{
 };
 use crate::{Exit, Usage, args::OriginArgs, runtime};
 
+/// Longest content that is packed as it is asked for: that is done in memory.
+const GZIP_BYTES_MAX: u64 = 64 << 20;
+
 pub(crate) fn run(origin: OriginArgs) -> Result<Exit, Usage> {
     if origin.until_stdin_closes {
         std::thread::spawn(|| {
@@ -128,6 +131,9 @@ async fn get(library: &Library, request: &Request<Incoming>) -> Response<OriginB
 }
 
 fn serve(request: &Request<Incoming>, content: Content, faults: &Faults, version: u64) -> Response<OriginBody> {
+    if faults.gzip && content.length() > GZIP_BYTES_MAX {
+        return status(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let content = if faults.gzip { content.gzipped() } else { content };
     let total = content.length();
     let etag = format!("\"{:016x}-{version}\"", content.tag());
