@@ -173,14 +173,18 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     };
     select(pin!(work), pin!(progress::show(handle, how))).await;
     progress::clear(how);
-    let admitted = window.stats().admitted;
+    let mut index = window.stats().admitted;
+    let mut rest = window.take_not_begun();
     drop(window);
     let interrupted = *context.cancelled.borrow();
-    if interrupted && finite {
-        let mut index = admitted;
-        while let Some(source) = sources.next().await {
+    if interrupted {
+        if rest.is_none() && finite {
+            rest = sources.next().await;
+        }
+        while let Some(source) = rest {
             context.recorder.record(&Ended { report: never_begun(index, &source), lines: 0 });
             index += 1;
+            rest = if finite { sources.next().await } else { None };
         }
     }
     Ok((context, interrupted))

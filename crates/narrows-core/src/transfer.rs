@@ -540,9 +540,6 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return FailureKind::Cut { expected: wanted.max(self.received), actual }.into();
         }
         let more = match self.pinned.total {
-            Some(total) if self.received < total && !self.drains() => {
-                return FailureKind::Cut { expected: total, actual: self.received }.into();
-            }
             Some(total) => self.received < total,
             // A part of an unknown whole: ask on until there is no more.
             None => end.is_some() && self.status == Some(206),

@@ -48,6 +48,8 @@ pub struct Window<F: Fetch, C: Clock, S> {
     /// The next source, waiting for memory: never more than one is pulled ahead.
     admitting: Option<(Source, Claim)>,
     exhausted: bool,
+    /// The source that was waiting for memory when the window was cancelled.
+    not_begun: Option<Source>,
     flights: FuturesUnordered<InFlight<F, C>>,
     /// Admitted and not yet ready. `undelivered + ready.len() <= limit`, but for a lowered limit.
     undelivered: usize,
@@ -144,6 +146,7 @@ where
             next_index: 0,
             admitting: None,
             exhausted: false,
+            not_begun: None,
             flights: FuturesUnordered::new(),
             undelivered: 0,
             ready,
@@ -162,6 +165,12 @@ where
         self.slots.limit()
     }
 
+    /// The source that had been pulled from the list and not begun when the window was cancelled:
+    /// the next in line, ahead of what is left of the list.
+    pub fn take_not_begun(&mut self) -> Option<Source> {
+        self.not_begun.take()
+    }
+
     /// A snapshot of its counters.
     pub fn stats(&self) -> Stats {
         self.handle().stats()
@@ -178,7 +187,9 @@ where
 
     fn cancel(&mut self) {
         self.exhausted = true;
-        self.admitting = None;
+        if let Some((source, _)) = self.admitting.take() {
+            self.not_begun = Some(source); // this runs at every poll from here on
+        }
         for flight in self.flights.iter().filter(|flight| !flight.delivered) {
             if let Some(shared) = &flight.shared {
                 shared.lock().end(Outcome::Cancelled);

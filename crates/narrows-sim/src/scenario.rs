@@ -291,6 +291,10 @@ impl<'a> Course<'a> {
         let unpacks = plan.options.unpack.is_some();
         let report = &record.report;
         let ensure = |holds: bool, what: &str| ensure(holds, || format!("{url}: {what}: {report:?} {spec:?}"));
+        // No file here is long enough to start a new row of retries.
+        let tries = u64::from(plan.options.retry.retries_max) + 1;
+        let counted = self.plan.profile.holds_back && self.plan.faults.part == 0;
+        ensure(!counted || u64::from(report.attempts) <= tries, "more exchanges than retries allow")?;
         let proof = match &report.outcome {
             Outcome::Done(proof) => *proof,
             Outcome::Failed(failure) => {
