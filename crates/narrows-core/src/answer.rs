@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     failure::FailureKind,
-    fetch::{ByteRange, Head},
+    fetch::{ByteRange, ContentRange, Head},
 };
 
 /// What the first good answer said of the resource; later ones must agree.
@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Pinned {
     /// Length of the whole on the wire.
     pub(crate) total: Option<u64>,
+    /// Whether `total` was not said, but concluded from a part shorter than was asked for.
+    pub(crate) inferred: bool,
     /// The strong validator.
     pub(crate) validator: Option<Arc<str>>,
     /// Whether the origin said that it has ranges.
@@ -26,7 +28,7 @@ pub(crate) struct Pinned {
 impl Pinned {
     fn of(head: &Head, total: Option<u64>) -> Self {
         let ranges = head.accepts_ranges || head.status == 206;
-        Self { total, validator: strong(head), ranges }
+        Self { total, inferred: false, validator: strong(head), ranges }
     }
 
     /// Whether a broken-off body can be continued by a range that cannot be of another version.
@@ -61,7 +63,11 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
     let bad = |what| Verdict::Failed(FailureKind::BadRange(what), None);
     match (head.status, asked) {
         (206, Some(asked)) => {
-            let Some(range) = head.range else { return bad("206 without a valid Content-Range") };
+            let range = match (head.range, head.length) {
+                (Some(range), _) => range,
+                (None, Some(length)) if head.hidden && length > 0 => concluded(asked, length),
+                _ => return bad("206 without a valid Content-Range"),
+            };
             let Some((start, end)) = range.part else { return bad("206 with an unsatisfied Content-Range") };
             if start != asked.start {
                 return bad("another part than was asked for");
@@ -72,7 +78,7 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             if head.length.is_some_and(|length| length != end - start) {
                 return bad("a length other than the part's");
             }
-            let fresh = Pinned::of(head, range.total);
+            let fresh = Pinned { inferred: head.range.is_none(), ..Pinned::of(head, range.total) };
             if received == 0 {
                 return Verdict::Continue { pinned: fresh, end: Some(end) };
             }
@@ -85,8 +91,9 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             let same_validator = pinned.validator.is_none() || pinned.validator == fresh.validator;
             match same_total && same_validator {
                 true => {
-                    let total = pinned.total.or(fresh.total);
-                    Verdict::Continue { pinned: Pinned { total, ..pinned.clone() }, end: Some(end) }
+                    let Pinned { total, inferred, .. } = if pinned.total.is_some() { pinned } else { &fresh };
+                    let (total, inferred) = (*total, *inferred);
+                    Verdict::Continue { pinned: Pinned { total, inferred, ..pinned.clone() }, end: Some(end) }
                 }
                 false => Verdict::Changed,
             }
@@ -105,6 +112,11 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
                 false => Verdict::Replay { end: head.length.or(pinned.total), same },
             }
         }
+        // Behind what was received there is nothing, as far as is shown.
+        (416, Some(asked)) if head.hidden && head.range.is_none() => match pinned.total {
+            None => Verdict::Complete { pinned: Pinned { total: Some(asked.start), inferred: true, ..pinned.clone() } },
+            Some(_) => Verdict::Changed,
+        },
         (416, Some(asked)) => match head.range.and_then(|range| range.total) {
             // The part would start exactly at the end: there is nothing more.
             Some(total) if total == asked.start && pinned.total.is_none_or(|before| before == total) => {
@@ -117,10 +129,19 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
     }
 }
 
+/// The part that an answer must be if it is what was asked for, where its `Content-Range` is not
+/// shown. One shorter than was asked for is the last; an origin that sends short parts for other
+/// reasons and hides that from us cannot be told from one whose resource ends there, so such an
+/// end counts as unverified.
+fn concluded(asked: ByteRange, length: u64) -> ContentRange {
+    let end = asked.start.saturating_add(length);
+    let is_last = asked.end.is_none_or(|asked_end| end < asked_end);
+    ContentRange { part: Some((asked.start, end)), total: is_last.then_some(end) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fetch::ContentRange;
 
     fn head(status: u16, etag: &str, part: Option<(u64, u64)>, total: u64) -> Head {
         Head {
@@ -133,7 +154,8 @@ mod tests {
     }
 
     fn resumed(head: &Head) -> Verdict {
-        let pinned = Pinned { total: Some(100), validator: Some("\"a\"".into()), ranges: true };
+        let pinned =
+            Pinned { total: Some(100), inferred: false, validator: Some("\"a\"".into()), ranges: true };
         judge(head, Some(ByteRange { start: 40, end: None }), 40, &pinned)
     }
 
@@ -159,6 +181,27 @@ mod tests {
         assert!(matches!(resumed(&head(200, "", None, 100)), Verdict::Replay { same: false, .. }));
         assert!(matches!(resumed(&head(200, "\"b\"", None, 100)), Verdict::Changed));
         assert!(matches!(resumed(&head(200, "\"a\"", None, 101)), Verdict::Changed));
+    }
+
+    #[test]
+    fn where_headers_are_hidden_lengths_tell_parts() {
+        let hidden = |status, length| Head { status, length: Some(length), hidden: true, ..Head::default() };
+        let asked = |start| Some(ByteRange { start, end: Some(start + 10) });
+        let judged = |head: &Head, start, total| {
+            let pinned = Pinned { total, ..Pinned::default() };
+            judge(head, asked(start), start, &pinned)
+        };
+        let full = judged(&hidden(206, 10), 0, None);
+        assert!(matches!(&full, Verdict::Continue { pinned, end: Some(10) } if pinned.total.is_none()));
+        let last = judged(&hidden(206, 4), 10, None);
+        let Verdict::Continue { pinned, end: Some(14) } = last else { panic!("{last:?}") };
+        assert!(pinned.total == Some(14) && pinned.inferred);
+        assert!(matches!(judged(&hidden(206, 11), 0, None), Verdict::Failed(FailureKind::BadRange(_), _)));
+        let end = judged(&hidden(416, 0), 10, None);
+        assert!(matches!(&end, Verdict::Complete { pinned } if pinned.total == Some(10) && pinned.inferred));
+        assert!(matches!(judged(&hidden(416, 0), 10, Some(14)), Verdict::Changed));
+        let open = Head { hidden: false, ..hidden(206, 10) };
+        assert!(matches!(judged(&open, 0, None), Verdict::Failed(FailureKind::BadRange(_), _)));
     }
 
     #[test]

@@ -31,6 +31,12 @@ pub trait Fetch {
 
     /// Begins an exchange; nothing happens until the future is polled.
     fn fetch(&self, request: Request) -> Self::Future;
+
+    /// Whether an exchange still waits for a place of the adapter's own, so that the origin has
+    /// not been asked yet: such time is not held against the origin.
+    fn is_queued(&self, _exchange: &Self::Future) -> bool {
+        false
+    }
 }
 
 impl<F: Fetch> Fetch for &F {
@@ -45,6 +51,10 @@ impl<F: Fetch> Fetch for &F {
     fn fetch(&self, request: Request) -> Self::Future {
         (**self).fetch(request)
     }
+
+    fn is_queued(&self, exchange: &Self::Future) -> bool {
+        (**self).is_queued(exchange)
+    }
 }
 
 impl<F: Fetch> Fetch for Arc<F> {
@@ -58,6 +68,10 @@ impl<F: Fetch> Fetch for Arc<F> {
 
     fn fetch(&self, request: Request) -> Self::Future {
         (**self).fetch(request)
+    }
+
+    fn is_queued(&self, exchange: &Self::Future) -> bool {
+        (**self).is_queued(exchange)
     }
 }
 
@@ -119,8 +133,11 @@ pub struct Head {
     pub accepts_ranges: bool,
     /// `Retry-After` as a duration from now.
     pub retry_after: Option<Duration>,
-    /// `Content-Encoding`, where it is not `identity`.
+    /// `Content-Encoding`, where it is not `identity` and the platform has not decoded it.
     pub encoding: Option<Box<str>>,
+    /// Whether the platform may keep headers to itself (CORS), so that the absence of one proves
+    /// nothing. The status and `Content-Length` are always shown.
+    pub hidden: bool,
 }
 
 /// `Content-Range: bytes start-last/total` (RFC 9110, 14.4).

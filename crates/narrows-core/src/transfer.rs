@@ -69,6 +69,8 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     /// `segments_ahead + 1` segments.
     pending: VecDeque<Piece>,
     attempts: u32,
+    /// Reserved beyond the working set for a body that could not be had in segments.
+    grown: u64,
     /// Failures in a row, and where the row began.
     failures: u32,
     row_start: u64,
@@ -164,6 +166,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             consumed: 0,
             pending: VecDeque::new(),
             attempts: 0,
+            grown: 0,
             failures: 0,
             row_start: 0,
             bytes_in: 0,
@@ -251,7 +254,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let source = &self.source;
         if source.size.is_some() || source.md5.is_some() || source.sha256.is_some() {
             Proof::Expected
-        } else if self.pinned.total.is_some() {
+        } else if self.pinned.total.is_some() && !self.pinned.inferred {
             Proof::Length
         } else {
             Proof::UnverifiedEnd
@@ -324,13 +327,17 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 }
                 Poll::Pending => Step::Pending,
             },
-            State::Asking { response, range } => match Pin::new(response).poll(cx) {
+            State::Asking { response, range } => match Pin::new(&mut *response).poll(cx) {
                 Poll::Ready(Ok(response)) => {
                     let range = *range;
                     self.patience.progress(&self.clock, 0);
                     self.answered(response, range)
                 }
                 Poll::Ready(Err(error)) => fetch_failure(&error),
+                Poll::Pending if self.fetch.is_queued(response) => {
+                    self.patience.pause();
+                    Step::Pending
+                }
                 Poll::Pending => self.wait(cx),
             },
             State::Receiving { .. } => self.receive(cx),
@@ -404,7 +411,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 }
                 self.encoding = head.encoding;
                 // Without ranges and a validator, only a digest can tell a repeated beginning.
-                self.digests = Digests::new(&self.source, self.options.sha256, !pinned.resumable() && !self.drains());
+                let in_segments = self.drains() && head.status == 206;
+                self.digests = Digests::new(&self.source, self.options.sha256, !pinned.resumable() && !in_segments);
             }
             self.pinned = pinned;
         }
@@ -434,7 +442,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     fn replay(&self, same: bool) -> Option<Replay> {
         let digest = self.digests.sha256().is_some().then(Sha256::new);
         let recognisable = same || digest.is_some();
-        (recognisable && !self.drains()).then_some(Replay { left: self.received, digest })
+        recognisable.then_some(Replay { left: self.received, digest })
     }
 
     /// The content is of another version: starts over if none of the old one has been handed out.
@@ -450,15 +458,25 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         Step::Failed(FailureKind::BadRange("another version"), None, None)
     }
 
-    /// Makes room for a drained body that is not the segment asked for: the whole of it must fit.
+    /// Makes room for a drained body. One that is not the segment asked for must fit as a whole;
+    /// of unknown length, into one segment's memory.
     fn make_room(&mut self, status: u16, end: Option<u64>) -> Result<(), Step> {
         let segment = self.options.segment_bytes;
-        let coming = end.map(|end| end - self.received.min(end));
-        let room = match coming {
-            Some(coming) if coming <= segment => coming,
-            Some(coming) if status != 206 && self.lease.try_grow(coming - segment) => coming,
-            _ => return Err(FailureKind::NeedsRanges { bytes: coming }.into()),
+        let room = match end.or(self.source.size) {
+            Some(end) => end - self.received.min(end),
+            None => segment,
         };
+        if let Some(Piece::Segment { bytes, .. }) = self.pending.back()
+            && bytes.capacity() - bytes.len() >= usize::try_from(room).unwrap_or(usize::MAX)
+        {
+            return Ok(()); // what a broken body left has room for the rest
+        }
+        // At most one piece is ever larger than a segment: a whole body's.
+        let more = room.saturating_sub(segment).saturating_sub(self.grown);
+        if more > 0 && (status == 206 || !self.lease.try_grow(more)) {
+            return Err(FailureKind::NeedsRanges { bytes: Some(room) }.into());
+        }
+        self.grown += more;
         let bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(usize::MAX));
         self.pending.push_back(Piece::Segment { bytes, taken: 0 });
         Ok(())
@@ -522,8 +540,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         self.received = after;
         match (drains, self.pending.back_mut()) {
             (true, Some(Piece::Segment { bytes, .. })) => {
-                // Within its capacity, for `end` was checked above.
-                debug_assert!(bytes.len() + chunk.len() <= bytes.capacity());
+                if chunk.len() > bytes.capacity() - bytes.len() {
+                    // Only where no end was declared: it was checked above.
+                    return FailureKind::NeedsRanges { bytes: None }.into();
+                }
                 bytes.extend_from_slice(&chunk);
             }
             _ => self.pending.push_back(Piece::Chunk(chunk)),

@@ -67,6 +67,8 @@ pub struct Manner {
     pub latency_max: Duration,
     /// Longest chunk; 1 sends byte by byte.
     pub chunk_max: u64,
+    /// Whether the platform keeps headers to itself, as CORS has it.
+    pub hides: bool,
 }
 
 impl Faults {
@@ -354,7 +356,12 @@ impl Future for SimExchange {
             origin.world.sleep(if origin.hit(|faults| faults.silent) { forever } else { origin.latency() })
         });
         ready!(Pin::new(wait).poll(cx));
-        let answer = origin.answer(&this.request);
+        let mut answer = origin.answer(&this.request);
+        if let Ok((head, _)) = &mut answer
+            && origin.shared.borrow().manner.is_some_and(|manner| manner.hides)
+        {
+            *head = Head { status: head.status, length: head.length, hidden: true, ..Head::default() };
+        }
         let start = this.request.range.map_or(0, |range| range.start);
         origin.world.note("answer", answer.as_ref().map_or(0, |(head, _)| u64::from(head.status)) << 32 | start);
         this.open = None;

@@ -92,7 +92,9 @@ impl Plan {
         let heal_at = 1 << (4 + prng.below(12));
         let abandon_bits = 2 + prng.below(12);
         let abandon_at = (prng.below(5) == 0).then(|| prng.below(1 << abandon_bits));
-        let manner = Manner { latency_max, chunk_max };
+        // What nobody can notice without the headers does not happen where they are hidden.
+        let goes_unnoticed = profile.holds_back || faults.change > 0 || faults.wrong_range > 0;
+        let manner = Manner { latency_max, chunk_max, hides: prng.below(2) == 0 && !goes_unnoticed };
         Self { seed, profile, faults, healthy, manner, budget_quarters, windows, heal_at, abandon_at }
     }
 }
