@@ -67,7 +67,8 @@ Every path takes faults, separated by &:
   status=503  retry-after=2  reset=BYTES  cut=BYTES  stall=BYTES  latency-ms=N  redirect=URL
   wrong-range  and  times=N: these only for the first N requests
   rate=BYTES_PER_SECOND  no-ranges  no-length  no-etag  weak-etag  gzip (as content encoding)
-  change (other bytes at every request)";
+  change (other bytes at every request), hide (pages of other origins see few headers),
+  no-cors (they see nothing)";
 
 #[derive(Args)]
 pub(crate) struct GetArgs {

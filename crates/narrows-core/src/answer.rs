@@ -21,6 +21,8 @@ pub(crate) struct Pinned {
     pub(crate) inferred: bool,
     /// The strong validator.
     pub(crate) validator: Option<Arc<str>>,
+    /// When it was last modified.
+    pub(crate) modified: Option<Box<str>>,
     /// Whether the origin said that it has ranges.
     pub(crate) ranges: bool,
 }
@@ -28,12 +30,17 @@ pub(crate) struct Pinned {
 impl Pinned {
     fn of(head: &Head, total: Option<u64>) -> Self {
         let ranges = head.accepts_ranges || head.status == 206;
-        Self { total, inferred: false, validator: strong(head), ranges }
+        Self { total, inferred: false, validator: strong(head), modified: head.modified.clone(), ranges }
     }
 
     /// Whether a broken-off body can be continued by a range that cannot be of another version.
     pub(crate) fn resumable(&self) -> bool {
         self.ranges && self.validator.is_some()
+    }
+
+    /// Whether another version would show in the head of its answers.
+    pub(crate) fn tells_versions(&self) -> bool {
+        self.validator.is_some() || self.modified.is_some()
     }
 }
 
@@ -89,7 +96,8 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             };
             // An answer without a validator, where there was one, proves nothing.
             let same_validator = pinned.validator.is_none() || pinned.validator == fresh.validator;
-            match same_total && same_validator {
+            let same_date = pinned.modified == fresh.modified;
+            match same_total && same_validator && same_date {
                 true => {
                     let Pinned { total, inferred, .. } = if pinned.total.is_some() { pinned } else { &fresh };
                     let (total, inferred) = (*total, *inferred);
@@ -107,7 +115,7 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             let same = pinned.validator.is_some() && pinned.validator == fresh.validator;
             let other = pinned.validator.is_some() && fresh.validator.is_some() && !same;
             let longer = matches!((pinned.total, fresh.total), (Some(before), Some(now)) if before != now);
-            match other || longer {
+            match other || longer || pinned.modified != fresh.modified {
                 true => Verdict::Changed,
                 false => Verdict::Replay { end: head.length.or(pinned.total), same },
             }
@@ -154,8 +162,7 @@ mod tests {
     }
 
     fn resumed(head: &Head) -> Verdict {
-        let pinned =
-            Pinned { total: Some(100), inferred: false, validator: Some("\"a\"".into()), ranges: true };
+        let pinned = Pinned { total: Some(100), validator: Some("\"a\"".into()), ranges: true, ..Pinned::default() };
         judge(head, Some(ByteRange { start: 40, end: None }), 40, &pinned)
     }
 
@@ -173,6 +180,17 @@ mod tests {
             ));
         }
         assert!(matches!(resumed(&head(206, "\"a\"", None, 60)), Verdict::Failed(FailureKind::BadRange(_), _)));
+    }
+
+    #[test]
+    fn another_date_tells_another_version() {
+        let pinned = Pinned { total: Some(100), modified: Some("Mon".into()), ..Pinned::default() };
+        let asked = ByteRange { start: 40, end: Some(50) };
+        let dated = |modified: &str| Head { modified: Some(modified.into()), ..head(206, "", Some((40, 50)), 100) };
+        assert!(matches!(judge(&dated("Mon"), Some(asked), 40, &pinned), Verdict::Continue { .. }));
+        assert!(matches!(judge(&dated("Tue"), Some(asked), 40, &pinned), Verdict::Changed));
+        let whole = Head { modified: Some("Tue".into()), ..head(200, "", None, 100) };
+        assert!(matches!(judge(&whole, Some(asked), 40, &pinned), Verdict::Changed));
     }
 
     #[test]

@@ -200,9 +200,9 @@ impl fmt::Display for FailureKind {
             Self::NeedsRanges { bytes: Some(bytes) } => {
                 write!(f, "the origin has no ranges; the whole body needs {bytes} bytes of budget")
             }
-            Self::NeedsRanges { bytes: None } => {
-                f.write_str("the origin has no ranges and does not say how long the body is, which is more than a segment")
-            }
+            Self::NeedsRanges { bytes: None } => f.write_str(
+                "the origin has no ranges and does not say how long the body is, which is more than a segment",
+            ),
             Self::TooLarge { max } => write!(f, "larger than the {max} bytes allowed"),
             Self::SizeMismatch { expected, actual } => write!(f, "{actual} bytes, {expected} expected"),
             Self::DigestMismatch { algorithm, expected, actual } => {

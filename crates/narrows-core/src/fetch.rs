@@ -129,6 +129,9 @@ pub struct Head {
     pub range: Option<ContentRange>,
     /// `ETag`, quotes and weakness mark included.
     pub etag: Option<Box<str>>,
+    /// `Last-Modified` as it was sent. It vouches for nothing, for a file may change twice in a
+    /// second, but another one tells another version.
+    pub modified: Option<Box<str>>,
     /// Whether `Accept-Ranges: bytes` was sent.
     pub accepts_ranges: bool,
     /// `Retry-After` as a duration from now.
@@ -136,7 +139,7 @@ pub struct Head {
     /// `Content-Encoding`, where it is not `identity` and the platform has not decoded it.
     pub encoding: Option<Box<str>>,
     /// Whether the platform may keep headers to itself (CORS), so that the absence of one proves
-    /// nothing. The status and `Content-Length` are always shown.
+    /// nothing. The status, `Content-Length` and `Last-Modified` are always shown.
     pub hidden: bool,
 }
 

@@ -38,6 +38,9 @@ pub enum Proof {
     Structure,
     /// The length that the origin declared.
     Length,
+    /// Its length, but parts came one after another and nothing tells that they are of one
+    /// version: the origin sent, or showed, neither `ETag` nor `Last-Modified`.
+    UnverifiedVersion,
     /// Nothing: the origin closed the connection, and that may have been anywhere.
     UnverifiedEnd,
 }
@@ -49,6 +52,7 @@ impl Proof {
             Self::Expected => "expected",
             Self::Structure => "structure",
             Self::Length => "length",
+            Self::UnverifiedVersion => "unverified_version",
             Self::UnverifiedEnd => "unverified_end",
         }
     }

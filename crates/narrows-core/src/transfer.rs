@@ -69,6 +69,10 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     /// `segments_ahead + 1` segments.
     pending: VecDeque<Piece>,
     attempts: u32,
+    /// The part being received, where bodies are drained.
+    part: Part,
+    /// Whether parts were put together that nothing tells to be of one version.
+    is_pieced: bool,
     /// Reserved beyond the working set for a body that could not be had in segments.
     grown: u64,
     /// Failures in a row, and where the row began.
@@ -111,10 +115,25 @@ enum State<F: Fetch, C: Clock> {
     Failed,
 }
 
-/// The beginning of the body again.
+/// A segment as it is asked for. Where no header would tell another version, it is asked for as
+/// a whole again after a break, and its beginning compared.
+struct Part {
+    start: u64,
+    digest: Sha256,
+}
+
+impl Part {
+    fn new(start: u64) -> Self {
+        Self { start, digest: Sha256::new() }
+    }
+}
+
+/// The beginning of the body, or of a part, again.
 struct Replay {
     left: u64,
     digest: Option<Sha256>,
+    /// What it must come to; that of everything received, if there is none.
+    expected: Option<Sha256>,
 }
 
 /// What one step of the state machine came to.
@@ -166,6 +185,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             consumed: 0,
             pending: VecDeque::new(),
             attempts: 0,
+            part: Part::new(0),
+            is_pieced: false,
             grown: 0,
             failures: 0,
             row_start: 0,
@@ -255,7 +276,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         if source.size.is_some() || source.md5.is_some() || source.sha256.is_some() {
             Proof::Expected
         } else if self.pinned.total.is_some() && !self.pinned.inferred {
-            Proof::Length
+            if self.is_pieced { Proof::UnverifiedVersion } else { Proof::Length }
         } else {
             Proof::UnverifiedEnd
         }
@@ -361,8 +382,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             if self.pending.len() > self.options.segments_ahead as usize {
                 return Step::Idle;
             }
+            if self.failures == 0 || self.pinned.tells_versions() {
+                self.part = Part::new(self.received);
+            }
             let end = self.received.saturating_add(self.options.segment_bytes);
-            Some(ByteRange { start: self.received, end: Some(self.pinned.total.map_or(end, |total| total.min(end))) })
+            Some(ByteRange { start: self.part.start, end: Some(self.pinned.total.map_or(end, |total| total.min(end))) })
         } else {
             let resumes = self.received > 0 && self.pinned.resumable();
             resumes.then_some(ByteRange { start: self.received, end: None })
@@ -384,7 +408,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let Response { head, body } = response;
         self.status = Some(head.status);
         let (pinned, end, replay) = match judge(&head, range, self.received, &self.pinned) {
-            Verdict::Continue { pinned, end } => (Some(pinned), end, None),
+            Verdict::Continue { pinned, end } => (Some(pinned), end, self.repeated_part(range)),
             Verdict::Replay { end, same } => match self.replay(same) {
                 Some(replay) => (None, end, Some(replay)),
                 None => return self.changed(),
@@ -438,11 +462,17 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         Ok(())
     }
 
+    /// How to skip the beginning of a part that was asked for again.
+    fn repeated_part(&self, range: Option<ByteRange>) -> Option<Replay> {
+        let left = self.received - range.map_or(self.received, |range| range.start.min(self.received));
+        (left > 0).then(|| Replay { left, digest: Some(Sha256::new()), expected: Some(self.part.digest.clone()) })
+    }
+
     /// How to skip what has been received, or `None` if nothing can show that it is the same.
     fn replay(&self, same: bool) -> Option<Replay> {
         let digest = self.digests.sha256().is_some().then(Sha256::new);
         let recognisable = same || digest.is_some();
-        recognisable.then_some(Replay { left: self.received, digest })
+        recognisable.then_some(Replay { left: self.received, digest, expected: None })
     }
 
     /// The content is of another version: starts over if none of the old one has been handed out.
@@ -453,6 +483,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         self.ledger.lock().stats.bytes_refetched += self.received;
         self.received = 0;
         self.row_start = 0;
+        self.part = Part::new(0);
+        self.is_pieced = false;
         self.pending = VecDeque::new();
         self.pinned = Pinned::default();
         Step::Failed(FailureKind::BadRange("another version"), None, None)
@@ -517,9 +549,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             if again.left > 0 {
                 return Step::Again;
             }
-            let digest = again.digest.take().map(|digest| <[u8; 32]>::from(digest.finalize()));
+            let finish = |digest: Sha256| <[u8; 32]>::from(digest.finalize());
+            let digest = again.digest.take().map(finish);
+            let expected = again.expected.take().map(finish).or_else(|| self.digests.sha256());
             *replay = None;
-            if digest.is_some() && digest != self.digests.sha256() {
+            if digest.is_some() && digest != expected {
                 return self.changed();
             }
         }
@@ -537,6 +571,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return FailureKind::SizeMismatch { expected, actual: after }.into();
         }
         self.digests.update(&chunk);
+        if drains && !self.pinned.tells_versions() {
+            self.part.digest.update(&chunk);
+            self.is_pieced |= self.part.start > 0 && self.status == Some(206);
+        }
         self.received = after;
         match (drains, self.pending.back_mut()) {
             (true, Some(Piece::Segment { bytes, .. })) => {

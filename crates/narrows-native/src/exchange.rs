@@ -128,6 +128,7 @@ fn convert(response: reqwest::Response) -> Response<HttpBody> {
         range: text(header::CONTENT_RANGE).and_then(ContentRange::parse),
         // It is kept for as long as the transfer lasts; no honest one is longer.
         etag: text(header::ETAG).filter(|etag| etag.len() <= 1024).map(Into::into),
+        modified: text(header::LAST_MODIFIED).filter(|date| date.len() <= 64).map(Into::into),
         accepts_ranges: text(header::ACCEPT_RANGES).is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
         retry_after: text(header::RETRY_AFTER).and_then(retry_after),
         encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),

@@ -49,19 +49,39 @@ pub const CASES: &[Case] = &[
     case("not found", "/bytes/300016", "status=404", "not_found"),
     case("gone", "/bytes/300017", "status=410", "not_found"),
     case("forbidden", "/bytes/300018", "status=403", "denied"),
-    case("a wait longer than allowed", "/bytes/300019", "status=503&retry-after=4000", "overloaded"),
-];
-
-/// Cases for adapters that see lengths and encodings themselves, as native ones do.
-pub const NATIVE_CASES: &[Case] = &[
     case("a cut for ever", "/bytes/300010", "cut=1000", "cut|interrupted"),
     case("a cut without a length", "/bytes/300026", "reset=1000&no-length", "interrupted"),
     case("no length", "/bytes/300020", "no-length", "done"),
-    case("a content encoding", "/bytes/300021", "gzip", "done"),
     case("a wrong range once", "/bytes/300022", "reset=100000&times=2&wrong-range", "done"),
     case("a redirect", "/bytes/300023", "redirect=/bytes/300023&times=1", "done"),
+    case("several segments", "/bytes/3000027", "", "done"),
+    case("several segments, a reset in each", "/bytes/3000028", "reset=500000&times=3", "done"),
+    case("a wait longer than allowed", "/bytes/300019", "status=503&retry-after=4000", "overloaded"),
+];
+
+/// Cases for adapters that see everything themselves, as native ones do.
+pub const NATIVE_CASES: &[Case] = &[
+    case("a content encoding", "/bytes/300021", "gzip", "done"),
     case("a redirect for ever", "/bytes/300024", "redirect=", "redirect"),
     case("a redirect to another scheme", "/bytes/300025", "redirect=file:///etc/passwd", "redirect"),
+    case("no length, larger than a segment", "/bytes/3000029", "no-length&no-ranges", "done"),
+];
+
+/// Cases for `fetch()` on a page of another origin: it decodes and redirects by itself, shows
+/// what CORS lets it show, and says little of why it failed.
+pub const BROWSER_CASES: &[Case] = &[
+    case("a content encoding", "/bytes/300021", "gzip&no-ranges", "done"),
+    case("a redirect for ever", "/bytes/300024", "redirect=", "connect"),
+    case("a redirect to another scheme", "/bytes/300025", "redirect=file:///etc/passwd", "connect|blocked"),
+    case("hidden headers", "/bytes/300030", "hide", "done"),
+    case("hidden headers, several segments", "/bytes/3000031", "hide", "done"),
+    case("hidden headers, whole segments", "/bytes/2097152", "hide", "done"),
+    case("hidden headers, nothing", "/bytes/0", "hide", "done"),
+    case("hidden headers, a reset", "/bytes/300032", "hide&reset=100000&times=1", "done"),
+    case("hidden headers, no ranges", "/bytes/300033", "hide&no-ranges&reset=100000&times=1", "done"),
+    case("no ranges, larger than the budget", "/bytes/30000034", "no-ranges", "needs_ranges"),
+    case("no length, larger than a segment", "/bytes/3000029", "no-length&no-ranges", "needs_ranges"),
+    case("no permission to read", "/bytes/300035", "no-cors", "blocked"),
 ];
 
 /// Runs a case and says what was wrong.

@@ -69,6 +69,8 @@ pub struct Manner {
     pub chunk_max: u64,
     /// Whether the platform keeps headers to itself, as CORS has it.
     pub hides: bool,
+    /// Whether answers have the date of their version.
+    pub dated: bool,
 }
 
 impl Faults {
@@ -243,8 +245,11 @@ impl SimOrigin {
             return Ok((head, self.cut(wire)));
         }
         head.etag = Some(etag.as_str().into());
+        if self.shared.borrow().manner.is_some_and(|manner| manner.dated) {
+            head.modified = Some(etag.as_str().into());
+        }
         // Where segments cannot be told apart by a validator, a change could not be noticed.
-        let may_hide = self.profile.holds_back || self.shared.borrow().faults.change == 0;
+        let may_hide = self.profile.holds_back || head.modified.is_some() || self.shared.borrow().faults.change == 0;
         if may_hide && self.hit(|faults| faults.no_etag) {
             head.etag = if world.below(2) == 0 { None } else { Some(format!("W/{etag}").into()) };
         }
@@ -360,7 +365,8 @@ impl Future for SimExchange {
         if let Ok((head, _)) = &mut answer
             && origin.shared.borrow().manner.is_some_and(|manner| manner.hides)
         {
-            *head = Head { status: head.status, length: head.length, hidden: true, ..Head::default() };
+            let modified = head.modified.take();
+            *head = Head { status: head.status, length: head.length, modified, hidden: true, ..Head::default() };
         }
         let start = this.request.range.map_or(0, |range| range.start);
         origin.world.note("answer", answer.as_ref().map_or(0, |(head, _)| u64::from(head.status)) << 32 | start);

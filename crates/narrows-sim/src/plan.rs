@@ -93,8 +93,10 @@ impl Plan {
         let abandon_bits = 2 + prng.below(12);
         let abandon_at = (prng.below(5) == 0).then(|| prng.below(1 << abandon_bits));
         // What nobody can notice without the headers does not happen where they are hidden.
-        let goes_unnoticed = profile.holds_back || faults.change > 0 || faults.wrong_range > 0;
-        let manner = Manner { latency_max, chunk_max, hides: prng.below(2) == 0 && !goes_unnoticed };
+        let dated = prng.below(2) == 0;
+        let goes_unnoticed = (faults.change > 0 && !dated) || faults.wrong_range > 0;
+        let hides = !profile.holds_back && !goes_unnoticed && prng.below(2) == 0;
+        let manner = Manner { latency_max, chunk_max, hides, dated };
         Self { seed, profile, faults, healthy, manner, budget_quarters, windows, heal_at, abandon_at }
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Faults {
     pub(super) wrong_range: bool,
     pub(super) gzip: bool,
     pub(super) change: bool,
+    /// No header but the platform's own choice is shown to pages of other origins, or nothing is.
+    pub(super) hide: bool,
+    pub(super) no_cors: bool,
     pub(super) redirect: Option<String>,
 }
 
@@ -47,6 +50,8 @@ impl Faults {
                 "wrong-range" => faults.wrong_range = true,
                 "gzip" => faults.gzip = true,
                 "change" => faults.change = true,
+                "hide" => faults.hide = true,
+                "no-cors" => faults.no_cors = true,
                 "redirect" => faults.redirect = Some(value.to_owned()),
                 _ => {}
             }

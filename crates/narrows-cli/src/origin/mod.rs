@@ -87,11 +87,17 @@ async fn answer(library: &Library, request: &Request<Incoming>) -> Response<Orig
         Method::OPTIONS => status(StatusCode::NO_CONTENT),
         _ => status(StatusCode::METHOD_NOT_ALLOWED),
     };
+    let faults = Faults::parse(request.uri().query().unwrap_or_default(), 0);
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    if !faults.no_cors {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
     let exposed = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag, Retry-After";
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    if !faults.hide {
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    }
     if request.method() == Method::HEAD {
         *response.body_mut() = OriginBody::empty();
     }
@@ -120,7 +126,9 @@ async fn get(library: &Library, request: &Request<Incoming>) -> Response<OriginB
     }
     if let Some(Ok(target)) = faults.redirect.as_deref().map(HeaderValue::try_from) {
         let mut response = status(StatusCode::FOUND);
-        response.headers_mut().insert(header::LOCATION, target);
+        let itself = request.uri().path_and_query().and_then(|address| HeaderValue::try_from(address.as_str()).ok());
+        let target = Some(target).filter(|target| !target.is_empty()).or(itself);
+        response.headers_mut().extend(target.map(|target| (header::LOCATION, target)));
         return response;
     }
     let version = if faults.change { count } else { 0 };

@@ -1,0 +1,220 @@
+//! One request up to the head of its answer.
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use js_sys::Date;
+use narrows_core::{ByteRange, ContentRange, FetchErrorKind, Head, Request, Response};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, RequestCache, RequestInit, RequestMode, RequestRedirect, ResponseType, Url};
+
+use crate::{
+    body::{AbortOnDrop, FetchedBody},
+    error::BrowserError,
+    fetch::Inner,
+    host,
+};
+
+/// An exchange up to the response's head. Dropping it aborts it.
+pub struct Exchange {
+    run: Pin<Box<dyn Future<Output = Result<Response<FetchedBody>, BrowserError>>>>,
+    queued: Rc<Cell<bool>>,
+}
+
+impl Exchange {
+    pub(crate) fn new(adapter: Rc<Inner>, request: Request) -> Self {
+        let queued = Rc::new(Cell::new(false));
+        Self { run: Box::pin(run(adapter, request, queued.clone())), queued }
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.queued.get()
+    }
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<FetchedBody>, BrowserError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.run.as_mut().poll(cx)
+    }
+}
+
+async fn run(
+    adapter: Rc<Inner>,
+    request: Request,
+    queued: Rc<Cell<bool>>,
+) -> Result<Response<FetchedBody>, BrowserError> {
+    let target = Target::parse(&request)?;
+    queued.set(true);
+    let place = adapter.places(&target.origin).acquire_arc().await;
+    queued.set(false);
+    let (response, abort) = match ask(&adapter, &request, &target).await {
+        Err(reason) => match refusal(&adapter, &target, &reason).await {
+            Some(refusal) => return Err(refusal),
+            // It may have been a passing fault: only one that stays is a refusal.
+            None => ask(&adapter, &request, &target).await.map_err(|_| blocked())?,
+        },
+        Ok(answer) => answer,
+    };
+    if response.type_() == ResponseType::Opaqueredirect {
+        let text = "the origin redirects, and headers that were given for it would go along; ask the target itself";
+        return Err(BrowserError::new(FetchErrorKind::Redirect, text));
+    }
+    let head = head(&response);
+    let body = FetchedBody::new(response.body(), adapter.buffers.clone(), abort, place);
+    Ok(Response { head, body })
+}
+
+/// Where a request goes, and what its address says besides.
+struct Target {
+    url: String,
+    origin: String,
+    /// `Authorization`, from a user and password in the address, with which `fetch()` refuses it.
+    authorization: Option<String>,
+    is_own_origin: bool,
+    is_mixed: bool,
+}
+
+impl Target {
+    fn parse(request: &Request) -> Result<Self, BrowserError> {
+        let bad = |text: &str| BrowserError::new(FetchErrorKind::BadUrl, text);
+        let page = host::location();
+        let url = match &page {
+            Some(page) => Url::new_with_base(&request.url, page),
+            None => Url::new(&request.url),
+        };
+        let url = url.map_err(|_| bad("the address is malformed"))?;
+        if !matches!(url.protocol().as_str(), "http:" | "https:" | "blob:") {
+            return Err(bad(&format!("scheme {:?} is not http, https or blob", url.protocol().trim_end_matches(':'))));
+        }
+        let authorization = match url.username().is_empty() && url.password().is_empty() {
+            true => None,
+            false => {
+                let decoded = |text: String| host::percent_decode(&text).unwrap_or(text);
+                let pair = format!("{}:{}", decoded(url.username()), decoded(url.password()));
+                // `btoa` takes Latin-1; bytes of UTF-8 are (RFC 7617, 2.1).
+                let bytes: String = pair.bytes().map(char::from).collect();
+                let encoded = host::base64(&bytes).map_err(|_| bad("user and password cannot be encoded"))?;
+                url.set_username("");
+                url.set_password("");
+                Some(format!("Basic {encoded}"))
+            }
+        };
+        let page = page.and_then(|page| Url::new(&page).ok());
+        let is_secure = |url: &Url| url.protocol() != "http:" || is_loopback(&url.hostname());
+        Ok(Self {
+            url: url.href(),
+            origin: url.origin(),
+            authorization,
+            is_own_origin: page.as_ref().is_none_or(|page| page.origin() == url.origin()),
+            is_mixed: page.is_some_and(|page| page.protocol() == "https:" && !is_secure(&url)),
+        })
+    }
+}
+
+fn blocked() -> BrowserError {
+    let text = "the origin answers, and the browser keeps the answer from this page: the origin must send \
+                Access-Control-Allow-Origin (CORS), also where it redirects to";
+    BrowserError::new(FetchErrorKind::Blocked, text)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
+}
+
+async fn ask(adapter: &Inner, request: &Request, target: &Target) -> Result<(web_sys::Response, AbortOnDrop), JsValue> {
+    let controller = AbortController::new()?;
+    let init = RequestInit::new();
+    init.set_signal(Some(&controller.signal()));
+    init.set_cache(adapter.options.cache);
+    init.set_credentials(adapter.options.credentials);
+    let headers = Headers::new()?;
+    for (name, value) in request.headers.iter() {
+        headers.append(name, value)?;
+    }
+    if let Some(authorization) = &target.authorization {
+        headers.set("authorization", authorization)?;
+    }
+    if !request.headers.is_empty() || target.authorization.is_some() {
+        // Headers of one's own would follow to wherever the origin redirects.
+        init.set_redirect(RequestRedirect::Manual);
+    }
+    if let Some(ByteRange { start, end }) = request.range {
+        // In this form no preflight is needed. `If-Range` would need one, so it is left out: the
+        // answer's validator is compared in any case.
+        let end = end.map_or(String::new(), |end| end.saturating_sub(1).to_string());
+        headers.set("range", &format!("bytes={start}-{end}"))?;
+    }
+    init.set_headers(&headers);
+    let abort = AbortOnDrop::new(controller);
+    let response = JsFuture::from(host::fetch(&target.url, &init)?).await?;
+    Ok((response.dyn_into()?, abort))
+}
+
+/// `fetch()` says the same of a dead network and of a refusal by CORS. A request whose answer
+/// nobody may read tells whether the origin is there; if so, `None`.
+async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<BrowserError> {
+    if target.is_mixed {
+        let text = "a page loaded over https may not load from http: give an https address";
+        return Some(BrowserError::new(FetchErrorKind::Blocked, text));
+    }
+    let unreachable = || BrowserError::new(FetchErrorKind::Connect, host::describe(reason));
+    if target.is_own_origin {
+        return Some(unreachable());
+    }
+    if host::is_offline() {
+        return Some(BrowserError::new(FetchErrorKind::Connect, "the browser is offline"));
+    }
+    let init = RequestInit::new();
+    init.set_method("HEAD");
+    init.set_mode(RequestMode::NoCors);
+    init.set_cache(RequestCache::NoStore);
+    init.set_credentials(adapter.options.credentials);
+    let Ok(probe) = host::fetch(&target.url, &init) else { return Some(unreachable()) };
+    let failed = JsFuture::from(probe).await.is_err();
+    failed.then(|| match host::is_isolated() {
+        // Such a page sees no answer that has not agreed to it, so the probe proves nothing.
+        true => BrowserError::new(
+            FetchErrorKind::Connect,
+            format!("{}; or the origin does not let this page read it (CORS)", host::describe(reason)),
+        ),
+        false => unreachable(),
+    })
+}
+
+fn head(response: &web_sys::Response) -> Head {
+    let headers = response.headers();
+    let text = |name: &str| headers.get(name).ok().flatten();
+    // The platform has decoded the body, so that its length is anyone's guess.
+    let is_decoded = text("content-encoding").is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"));
+    let length = text("content-length").filter(|_| !is_decoded);
+    Head {
+        status: response.status(),
+        length: length.and_then(|length| length.trim().parse().ok()),
+        range: text("content-range").as_deref().and_then(ContentRange::parse),
+        // It is kept for as long as the transfer lasts; no honest one is longer.
+        etag: text("etag").filter(|etag| etag.len() <= 1024).map(Into::into),
+        modified: text("last-modified").filter(|date| date.len() <= 64).map(Into::into),
+        accepts_ranges: text("accept-ranges").is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
+        retry_after: text("retry-after").as_deref().and_then(retry_after),
+        encoding: None,
+        hidden: response.type_() == ResponseType::Cors,
+    }
+}
+
+/// Seconds, or a date (RFC 9110, 10.2.3) as the time from now until then.
+fn retry_after(value: &str) -> Option<Duration> {
+    if let Ok(seconds) = value.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let left = Date::parse(value) - Date::now();
+    // Not a date: not a number.
+    (!left.is_nan()).then(|| Duration::from_millis(left.max(0.0) as u64))
+}

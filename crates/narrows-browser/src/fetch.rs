@@ -1,0 +1,103 @@
+//! The adapter: what holds for all its exchanges.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    rc::Rc,
+    sync::{Arc, Weak},
+};
+
+use async_lock::Semaphore;
+use narrows_core::{Fetch, Profile, Request};
+use web_sys::{RequestCache, RequestCredentials};
+
+use crate::{
+    body::{BUFFER_BYTES, Buffers, FetchedBody},
+    error::BrowserError,
+    exchange::Exchange,
+};
+
+/// How exchanges are made.
+#[derive(Clone, Copy, Debug)]
+pub struct BrowserOptions {
+    /// Bodies open at once for one host; browsers open six over HTTP/1.1. Default 6.
+    pub bodies_per_host: usize,
+    /// Whether cookies are sent. Default: to the page's own origin only.
+    pub credentials: RequestCredentials,
+    /// What the HTTP cache does. Default: nothing is stored, for segments of two versions must
+    /// not mix and large files would only drive others out.
+    pub cache: RequestCache,
+    /// Bytes that the browser may hold of a body before it is drained, to be charged to every
+    /// transfer: those of a segment, and of the caller's copies. Default 1 MiB.
+    pub outside_bytes: u64,
+}
+
+impl Default for BrowserOptions {
+    fn default() -> Self {
+        Self {
+            bodies_per_host: 6,
+            credentials: RequestCredentials::SameOrigin,
+            cache: RequestCache::NoStore,
+            outside_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Fetches through the platform's `fetch()`, in segments that are drained as they arrive.
+///
+/// Clones share their connections' places and buffers.
+#[derive(Clone)]
+pub struct BrowserFetch(pub(crate) Rc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) options: BrowserOptions,
+    pub(crate) buffers: Buffers,
+    /// Places by origin, for as long as somebody has or awaits one.
+    places: RefCell<HashMap<String, Weak<Semaphore>>>,
+}
+
+/// Origins that are remembered before those without open bodies are forgotten.
+const ORIGINS_KEPT: usize = 64;
+
+impl Inner {
+    /// The places for open bodies of an origin, in the order of asking.
+    pub(crate) fn places(&self, origin: &str) -> Arc<Semaphore> {
+        let mut places = self.places.borrow_mut();
+        if let Some(known) = places.get(origin).and_then(Weak::upgrade) {
+            return known;
+        }
+        if places.len() >= ORIGINS_KEPT {
+            places.retain(|_, places| places.strong_count() > 0);
+        }
+        let new = Arc::new(Semaphore::new(self.options.bodies_per_host.max(1)));
+        places.insert(origin.to_owned(), Arc::downgrade(&new));
+        new
+    }
+}
+
+impl BrowserFetch {
+    /// An adapter of its own places and buffers.
+    pub fn new(options: BrowserOptions) -> Self {
+        let (buffers, places) = (Buffers::default(), RefCell::default());
+        Self(Rc::new(Inner { options, buffers, places }))
+    }
+}
+
+impl Fetch for BrowserFetch {
+    type Error = BrowserError;
+    type Body = FetchedBody;
+    type Future = Exchange;
+
+    fn profile(&self) -> Profile {
+        // Besides what the browser holds: the buffer being read into, and the chunk copied from it.
+        Profile { holds_back: false, exchange_bytes: self.0.options.outside_bytes + 2 * u64::from(BUFFER_BYTES) }
+    }
+
+    fn fetch(&self, request: Request) -> Exchange {
+        Exchange::new(self.0.clone(), request)
+    }
+
+    fn is_queued(&self, exchange: &Exchange) -> bool {
+        exchange.is_queued()
+    }
+}
