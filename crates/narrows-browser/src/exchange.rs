@@ -55,11 +55,15 @@ async fn run(
     queued.set(true);
     let place = adapter.places(&target.origin).acquire_arc().await;
     queued.set(false);
-    let (response, abort) = match ask(&adapter, &request, &target).await {
+    let (response, abort) = match ask(&adapter, &request, request.range, &target).await {
         Err(reason) => match refusal(&adapter, &target, &reason).await {
             Some(refusal) => return Err(refusal),
-            // It may have been a passing fault: only one that stays is a refusal.
-            None => ask(&adapter, &request, &target).await.map_err(|_| blocked())?,
+            // It may have been a passing fault, or the range: an origin may answer one with an
+            // encoding that Chromium then refuses, and older engines send a preflight for it.
+            None => {
+                let range = request.range.filter(|range| range.start > 0);
+                ask(&adapter, &request, range, &target).await.map_err(|_| blocked())?
+            }
         },
         Ok(answer) => answer,
     };
@@ -129,7 +133,12 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
-async fn ask(adapter: &Inner, request: &Request, target: &Target) -> Result<(web_sys::Response, AbortOnDrop), JsValue> {
+async fn ask(
+    adapter: &Inner,
+    request: &Request,
+    range: Option<ByteRange>,
+    target: &Target,
+) -> Result<(web_sys::Response, AbortOnDrop), JsValue> {
     let controller = AbortController::new()?;
     let init = RequestInit::new();
     init.set_signal(Some(&controller.signal()));
@@ -146,7 +155,7 @@ async fn ask(adapter: &Inner, request: &Request, target: &Target) -> Result<(web
         // Headers of one's own would follow to wherever the origin redirects.
         init.set_redirect(RequestRedirect::Manual);
     }
-    if let Some(ByteRange { start, end }) = request.range {
+    if let Some(ByteRange { start, end }) = range {
         // In this form no preflight is needed. `If-Range` would need one, so it is left out: the
         // answer's validator is compared in any case.
         let end = end.map_or(String::new(), |end| end.saturating_sub(1).to_string());
