@@ -108,7 +108,7 @@ enum State<F: Fetch, C: Clock> {
     Receiving {
         body: F::Body,
         end: Option<u64>,
-        replay: Option<Replay>,
+        replay: Option<Box<Replay>>,
     },
     BackingOff(C::Sleep),
     Complete,
@@ -463,16 +463,17 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     }
 
     /// How to skip the beginning of a part that was asked for again.
-    fn repeated_part(&self, range: Option<ByteRange>) -> Option<Replay> {
+    fn repeated_part(&self, range: Option<ByteRange>) -> Option<Box<Replay>> {
         let left = self.received - range.map_or(self.received, |range| range.start.min(self.received));
-        (left > 0).then(|| Replay { left, digest: Some(Sha256::new()), expected: Some(self.part.digest.clone()) })
+        let expected = Some(self.part.digest.clone());
+        (left > 0).then(|| Box::new(Replay { left, digest: Some(Sha256::new()), expected }))
     }
 
     /// How to skip what has been received, or `None` if nothing can show that it is the same.
-    fn replay(&self, same: bool) -> Option<Replay> {
+    fn replay(&self, same: bool) -> Option<Box<Replay>> {
         let digest = self.digests.sha256().is_some().then(Sha256::new);
         let recognisable = same || digest.is_some();
-        recognisable.then_some(Replay { left: self.received, digest, expected: None })
+        recognisable.then(|| Box::new(Replay { left: self.received, digest, expected: None }))
     }
 
     /// The content is of another version: starts over if none of the old one has been handed out.

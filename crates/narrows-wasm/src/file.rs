@@ -1,0 +1,197 @@
+//! A file: entries and blocks, at the consumer's pace.
+//!
+//! A block's bytes are copied out into a buffer of JavaScript's; the block itself stays charged
+//! for as long as that copy is lent, which is until the next one is asked for.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use futures_util::future::{AbortHandle, abortable};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use narrows_core::{Block, Collected, Failure, public_url};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::future_to_promise;
+
+use crate::{Delivery, errors, reports};
+
+/// A source whose first bytes are there, or whose end is known.
+#[wasm_bindgen]
+pub struct RawFile(Rc<State>);
+
+struct State {
+    index: f64,
+    url: String,
+    size: Option<f64>,
+    /// `None` while it is being collected, and after it was closed.
+    delivery: RefCell<Option<Delivery>>,
+    /// What JavaScript has a copy of.
+    lent: RefCell<Option<Lent>>,
+    /// How it ended, once it is closed.
+    report: RefCell<JsValue>,
+    /// Who waits for a block or an entry: closing must not leave it waiting for ever.
+    waiting: RefCell<Option<Waker>>,
+    /// Ends the collecting that has the delivery.
+    collecting: RefCell<Option<AbortHandle>>,
+}
+
+/// Kept for its charge alone.
+enum Lent {
+    Block { _charged: Block },
+    Collected { _charged: Collected },
+}
+
+impl State {
+    fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Delivery, &mut Context<'_>) -> Poll<Result<T, Failure>>,
+    ) -> Poll<Result<T, JsValue>> {
+        match &mut *self.delivery.borrow_mut() {
+            Some(delivery) => {
+                *self.waiting.borrow_mut() = Some(cx.waker().clone());
+                poll(delivery, cx).map_err(|failure| thrown(delivery, &failure))
+            }
+            None => Poll::Ready(Err(self.unavailable())),
+        }
+    }
+
+    fn unavailable(&self) -> JsValue {
+        match self.collecting.borrow().is_some() {
+            true => errors::invalid("the file is being read as a whole already"),
+            false => errors::closed(&public_url(&self.url)),
+        }
+    }
+
+    /// Ends it where it is.
+    fn close(&self) {
+        drop(self.lent.take());
+        if let Some(collecting) = &*self.collecting.borrow() {
+            collecting.abort();
+        }
+        if let Some(delivery) = self.delivery.take() {
+            self.report.replace(reports::report(&delivery.cancel()));
+        }
+        let waiting = self.waiting.borrow_mut().take();
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn thrown(delivery: &Delivery, failure: &Failure) -> JsValue {
+    errors::failure(failure, delivery.report().and_then(|report| report.status))
+}
+
+impl RawFile {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self(Rc::new(State {
+            index: delivery.index() as f64,
+            url: delivery.source().url.to_string(),
+            size: delivery.declared_length().map(|length| length as f64),
+            delivery: RefCell::new(Some(delivery)),
+            lent: RefCell::default(),
+            report: RefCell::new(JsValue::UNDEFINED),
+            waiting: RefCell::default(),
+            collecting: RefCell::default(),
+        }))
+    }
+}
+
+#[wasm_bindgen]
+impl RawFile {
+    /// Its place in the list, from 0.
+    #[wasm_bindgen(getter)]
+    pub fn index(&self) -> f64 {
+        self.0.index
+    }
+
+    /// Its address.
+    #[wasm_bindgen(getter)]
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    /// Its length on the wire, as far as it was known when it was delivered.
+    #[wasm_bindgen(getter)]
+    pub fn size(&self) -> Option<f64> {
+        self.0.size
+    }
+
+    /// A promise of the next block of the current entry, or of `undefined` at its end. It is
+    /// copied into `into` where that is large enough.
+    #[wasm_bindgen(js_name = nextBlock)]
+    pub fn next_block(&self, into: Option<ArrayBuffer>) -> Promise {
+        let state = self.0.clone();
+        future_to_promise(async move {
+            drop(state.lent.take());
+            let Some(block) = poll_fn(|cx| state.poll(cx, Delivery::poll_block)).await? else {
+                return Ok(JsValue::UNDEFINED);
+            };
+            // As large as blocks get, so that it can serve for the next one.
+            let capacity = u32::try_from(block.charged()).unwrap_or(u32::MAX);
+            let into = into.filter(|into| into.byte_length() as usize >= block.len());
+            let into = into.unwrap_or_else(|| ArrayBuffer::new(capacity));
+            let copy = Uint8Array::new_with_byte_offset_and_length(&into, 0, block.len() as u32);
+            copy.copy_from(&block);
+            state.lent.replace(Some(Lent::Block { _charged: block }));
+            Ok(copy.into())
+        })
+    }
+
+    /// A promise of the next entry's description, or of `undefined` at the end. What is left of
+    /// the one before is skipped.
+    #[wasm_bindgen(js_name = nextEntry)]
+    pub fn next_entry(&self) -> Promise {
+        let state = self.0.clone();
+        future_to_promise(async move {
+            drop(state.lent.take());
+            let entry = poll_fn(|cx| state.poll(cx, Delivery::poll_entry)).await?;
+            Ok(entry.map_or(JsValue::UNDEFINED, |entry| reports::entry(&entry)))
+        })
+    }
+
+    /// A promise of everything that is left, of at most `max` bytes.
+    pub fn collect(&self, max: f64) -> Promise {
+        let state = self.0.clone();
+        future_to_promise(async move {
+            drop(state.lent.take());
+            let Some(mut delivery) = state.delivery.take() else { return Err(state.unavailable()) };
+            let (collect, abort) = abortable(delivery.collect(max as u64));
+            state.collecting.replace(Some(abort));
+            let collected = collect.await;
+            state.collecting.take();
+            let Ok(collected) = collected else {
+                state.report.replace(reports::report(&delivery.cancel()));
+                return Err(state.unavailable());
+            };
+            let collected = collected.map_err(|failure| thrown(&delivery, &failure));
+            state.delivery.replace(Some(delivery));
+            let collected = collected?;
+            let copy = Uint8Array::from(&collected[..]);
+            state.lent.replace(Some(Lent::Collected { _charged: collected }));
+            Ok(copy.into())
+        })
+    }
+
+    /// How it ended, once it has.
+    pub fn report(&self) -> JsValue {
+        match &*self.0.delivery.borrow() {
+            Some(delivery) => delivery.report().map_or(JsValue::UNDEFINED, |report| reports::report(&report)),
+            None => self.0.report.borrow().clone(),
+        }
+    }
+
+    /// Ends it where it is, gives back what was lent, and says how it ended.
+    pub fn close(&self) -> JsValue {
+        self.0.close();
+        self.0.report.borrow().clone()
+    }
+}
+
+impl Drop for RawFile {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}

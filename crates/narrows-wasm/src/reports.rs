@@ -1,0 +1,131 @@
+//! Reports, entries and counters as plain objects.
+
+use narrows_core::{Hex, Outcome, Report, Stats, unpack};
+use serde::Serialize;
+use wasm_bindgen::JsValue;
+
+fn to_js(value: &impl Serialize) -> JsValue {
+    // Structs of strings and numbers always become objects.
+    serde_wasm_bindgen::to_value(value).unwrap_or(JsValue::UNDEFINED)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportObject {
+    index: f64,
+    url: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    attempts: u32,
+    bytes_received: f64,
+    bytes_out: f64,
+    entries: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+    elapsed: f64,
+}
+
+pub(crate) fn report(report: &Report) -> JsValue {
+    let (proof, failure) = match &report.outcome {
+        Outcome::Done(proof) => (Some(proof.name()), None),
+        Outcome::Failed(failure) => (None, Some(failure)),
+        Outcome::Skipped | Outcome::Cancelled => (None, None),
+    };
+    to_js(&ReportObject {
+        index: report.index as f64,
+        url: report.url.to_string(),
+        outcome: report.outcome.name(),
+        proof,
+        code: failure.map(|failure| failure.kind.code()),
+        message: failure.map(ToString::to_string),
+        status: report.status,
+        attempts: report.attempts,
+        bytes_received: report.bytes_received as f64,
+        bytes_out: report.bytes_out as f64,
+        entries: report.entries as f64,
+        sha256: report.sha256.map(|digest| Hex(&digest).to_string()),
+        elapsed: report.elapsed.as_secs_f64() * 1000.0,
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryObject {
+    index: f64,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    is_directory: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declared_size: Option<f64>,
+}
+
+pub(crate) fn entry(entry: &unpack::Entry) -> JsValue {
+    to_js(&EntryObject {
+        index: entry.index as f64,
+        name: entry.name(),
+        path: entry.safe_path().ok(),
+        is_directory: entry.is_directory(),
+        declared_size: entry.declared_size.map(|size| size as f64),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsObject {
+    reserved: f64,
+    reserved_peak: f64,
+    capacity: f64,
+    in_flight: f64,
+    limit: f64,
+    admitted: f64,
+    requesting: f64,
+    receiving: f64,
+    backing_off: f64,
+    received: f64,
+    bytes_in: f64,
+    bytes_refetched: f64,
+    bytes_out: f64,
+    attempts: f64,
+    done: f64,
+    skipped: f64,
+    failed: f64,
+    cancelled: f64,
+    held: f64,
+    held_for: f64,
+    oldest: f64,
+}
+
+pub(crate) fn stats(stats: &Stats) -> JsValue {
+    let [requesting, receiving, backing_off, received] = stats.transfers_by_phase.map(|count| count as f64);
+    to_js(&StatsObject {
+        reserved: stats.reserved as f64,
+        reserved_peak: stats.reserved_peak as f64,
+        capacity: stats.capacity as f64,
+        in_flight: stats.in_flight as f64,
+        limit: stats.limit as f64,
+        admitted: stats.admitted as f64,
+        requesting,
+        receiving,
+        backing_off,
+        received,
+        bytes_in: stats.bytes_in as f64,
+        bytes_refetched: stats.bytes_refetched as f64,
+        bytes_out: stats.bytes_out as f64,
+        attempts: stats.attempts as f64,
+        done: stats.done as f64,
+        skipped: stats.skipped as f64,
+        failed: stats.failed as f64,
+        cancelled: stats.cancelled as f64,
+        held: stats.held as f64,
+        held_for: stats.held_for.as_secs_f64() * 1000.0,
+        oldest: stats.oldest.as_secs_f64() * 1000.0,
+    })
+}

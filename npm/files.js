@@ -1,0 +1,370 @@
+// Streams and files as users see them, over an engine that does the work.
+
+/** An error with a stable `code`, and `retryable`; `url` and `status` where there are some. */
+export class NarrowsError extends Error {
+  constructor({ message, ...details }, options) {
+    super(message, options);
+    this.name = "NarrowsError";
+    Object.assign(this, details);
+  }
+}
+
+/** What the engine threw, as an error. */
+export const fail = (thrown) =>
+  thrown instanceof Error || typeof thrown?.code !== "string" ? thrown : new NarrowsError(thrown);
+
+const invalid = (message) => new NarrowsError({ code: "options", message, retryable: false });
+
+/** Bytes that may be in use at once, by all streams it is given to. */
+export class Budget {
+  static DEFAULT = 64 * 1024 * 1024;
+  #watch = () => ({ reserved: 0, peak: 0 });
+
+  constructor(bytes = Budget.DEFAULT) {
+    if (!Number.isSafeInteger(bytes) || bytes < 1) throw invalid(`a budget must be a number of bytes, not ${bytes}`);
+    this.bytes = bytes;
+  }
+
+  /** Bytes reserved now. */
+  get reserved() {
+    return this.#watch().reserved;
+  }
+
+  /** Most bytes that were ever reserved. */
+  get peak() {
+    return this.#watch().peak;
+  }
+
+  /** For engines: how to read the figures. */
+  watch(read) {
+    this.#watch = read;
+  }
+}
+
+/** A source as the engine wants it. */
+function toSource(source) {
+  if (typeof source === "string" || source instanceof URL) return { url: String(source) };
+  if (source === null || typeof source !== "object" || !("url" in source)) {
+    throw invalid(`a source must be an address or an object with one in \`url\`, not ${source}`);
+  }
+  const { url, size, md5, sha256, headers } = source;
+  return { url: String(url), size, md5, sha256, headers: headers && Object.fromEntries(new Headers(headers)) };
+}
+
+/** An iterator over any list: of iterables, async iterables, or a ReadableStream's reader. */
+function iterate(sources) {
+  if (sources?.[Symbol.asyncIterator]) return sources[Symbol.asyncIterator]();
+  if (typeof sources !== "string" && sources?.[Symbol.iterator]) return sources[Symbol.iterator]();
+  if (typeof sources?.getReader === "function") {
+    const reader = sources.getReader(); // not every engine's streams are iterable
+    return { next: () => reader.read(), return: () => reader.cancel() };
+  }
+  throw invalid("sources must be an array, an iterable, an async iterable or a ReadableStream");
+}
+
+/** Moves a buffer out of the consumer's hand: what it kept of it is empty from now on. */
+function takeBack(buffer) {
+  if (!buffer?.byteLength) return undefined; // none lent, or given away
+  return buffer.transfer ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] });
+}
+
+export const makeStream = (engine, sources, options) => new FileStream(engine, sources, options);
+
+const OUTCOMES = ["done", "skipped", "failed", "cancelled"];
+
+class FileStream {
+  #raw; // a promise of the engine's stream
+  #iterator;
+  #options;
+  #over = false; // everything was handed out
+  #closed = false;
+  #open = new Set(); // files that were handed out and have not ended
+  #last; // the file handed out last
+  #error; // what ends the stream: { reason }
+  #release = () => {};
+  #timer;
+
+  constructor(engine, sources, { budget, signal, onProgress, progressInterval = 100, unpack, ...rest } = {}) {
+    this.budget = budget instanceof Budget ? budget : new Budget(budget);
+    this.#options = { ...rest, unpack: unpack === true ? {} : unpack || undefined };
+    this.#iterator = iterate(sources);
+    if (signal?.aborted) this.#end({ reason: signal.reason });
+    const aborted = () => this.#end({ reason: signal.reason });
+    signal?.addEventListener("abort", aborted);
+    this.#release = () => signal?.removeEventListener("abort", aborted);
+    this.#raw = this.#error ? Promise.resolve() : this.#begin(engine, onProgress, progressInterval);
+    this.#raw.catch(() => {}); // told when it is used
+  }
+
+  async #begin(engine, onProgress, interval) {
+    try {
+      const raw = await engine.open(() => this.#pull(), this.#options, this.budget);
+      if (this.#closed) raw.close();
+      else if (onProgress) {
+        this.#timer = setInterval(async () => onProgress(await raw.stats()), interval);
+        this.#timer.unref?.();
+        this.#release = ((release) => async () => {
+          release();
+          clearInterval(this.#timer);
+          onProgress(await raw.stats());
+        })(this.#release);
+      }
+      return raw;
+    } catch (error) {
+      this.#end();
+      throw fail(error);
+    }
+  }
+
+  /** The next source for the engine. What the list throws is for the consumer. */
+  async #pull() {
+    try {
+      const { done, value } = await this.#iterator.next();
+      return done || this.#closed ? undefined : toSource(value);
+    } catch (error) {
+      this.#error ??= { reason: error };
+      return undefined;
+    }
+  }
+
+  #end(error) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error ??= error;
+    for (const file of this.#open) file.cancel();
+    this.#raw?.then((raw) => raw?.close(), () => {});
+    Promise.resolve(this.#iterator?.return?.()).catch(() => {});
+    this.#release();
+  }
+
+  /** The next file whose first bytes are there, or that has failed. */
+  async next() {
+    if (this.#last?.untouched) this.#last.cancel(); // nobody will read it, and it has a place
+    const raw = await this.#raw;
+    const file = this.#closed ? undefined : await raw.next().catch((error) => Promise.reject(fail(error)));
+    if (file && !this.#closed) {
+      const ended = () => (this.#open.delete(value), this.#endWhenOver());
+      const value = (this.#last = new NarrowsFile(file, this.#options, () => this.#error, ended));
+      this.#open.add(value);
+      return { done: false, value };
+    }
+    this.#over = true;
+    this.#endWhenOver();
+    if (this.#error) throw this.#error.reason;
+    return { done: true, value: undefined };
+  }
+
+  /** Files may still be read when the last has been handed out. */
+  #endWhenOver() {
+    if (this.#over && this.#open.size === 0) this.#end();
+  }
+
+  /** Ends everything: what is open is aborted, its memory given back. `break` calls it. */
+  async return(value) {
+    this.#end();
+    await this.#raw.catch(() => {});
+    return { done: true, value };
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  /** A snapshot of the counters. */
+  async stats() {
+    return (await this.#raw)?.stats();
+  }
+
+  /** Changes how many may be in flight, from now on. */
+  async setLimit(limit) {
+    if (!Number.isSafeInteger(limit) || limit < 1) throw invalid(`a limit must be at least 1, not ${limit}`);
+    await (await this.#raw)?.setLimit(limit);
+  }
+
+  /** Ends the stream in order: what has not been delivered is delivered as cancelled. */
+  async cancel() {
+    await (await this.#raw)?.cancel();
+  }
+
+  /** Reads every file with `work`, several at once, and counts how they ended. */
+  async each(work) {
+    const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+    const running = new Set();
+    for await (const file of this) {
+      file.untouched = false;
+      const run = (async () => {
+        try {
+          await work(file);
+        } finally {
+          running.delete(run);
+          counts[(await file.cancel()).outcome]++;
+        }
+      })();
+      run.catch((reason) => this.#end({ reason }));
+      running.add(run);
+    }
+    await Promise.all(running);
+    return counts;
+  }
+}
+if (Symbol.asyncDispose) FileStream.prototype[Symbol.asyncDispose] = FileStream.prototype.return;
+
+/** Reading in blocks: what files and their entries have in common. */
+class Readable {
+  /** Blocks, each lent until the next is asked for: then it is taken back, and empty. */
+  async *[Symbol.asyncIterator]() {
+    try {
+      for (let block; (block = await this.nextBlock()); ) yield block;
+    } finally {
+      this.stop();
+    }
+  }
+
+  /** Everything as text. */
+  async text(max) {
+    return new TextDecoder().decode(await this.bytes(max));
+  }
+
+  /** Lines of UTF-8 without their ends. */
+  async *lines({ maxLength = 1 << 20 } = {}) {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const block of this) {
+      const lines = (rest + decoder.decode(block, { stream: true })).split("\n");
+      rest = lines.pop();
+      for (const line of lines) yield line.endsWith("\r") ? line.slice(0, -1) : line;
+      if (rest.length > maxLength) {
+        const message = `${this.url}: a line is longer than ${maxLength} characters`;
+        throw new NarrowsError({ code: "line_too_long", message, url: this.url, retryable: false });
+      }
+    }
+    rest += decoder.decode();
+    if (rest) yield rest;
+  }
+
+  /** A byte stream that holds nothing itself. */
+  toReadableStream() {
+    const source = {
+      pull: async (controller) => {
+        const block = await this.nextBlock();
+        if (!block) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        } else controller.enqueue(block.slice());
+      },
+      cancel: () => this.stop(),
+    };
+    try {
+      return new ReadableStream({ ...source, type: "bytes" }, { highWaterMark: 0 });
+    } catch {
+      return new ReadableStream(source, { highWaterMark: 0 }); // no byte streams here
+    }
+  }
+}
+
+class NarrowsFile extends Readable {
+  #raw;
+  #ended;
+  #reason;
+  #lent;
+  #collect;
+  #report;
+  untouched = true;
+
+  constructor(raw, { collect = 1 << 20 }, reason, ended) {
+    super();
+    this.#raw = raw;
+    this.#reason = reason;
+    this.#ended = ended;
+    this.#collect = collect;
+    this.index = raw.index;
+    this.url = raw.url;
+    this.size = raw.size;
+  }
+
+  async #read(read) {
+    this.untouched = false;
+    try {
+      const value = await read();
+      if (value === undefined && (await this.report())) this.#ended();
+      return value;
+    } catch (error) {
+      this.#ended();
+      throw this.#reason()?.reason ?? fail(error);
+    }
+  }
+
+  /** The next block of the whole file, or of the entry that is open. */
+  nextBlock() {
+    return this.#read(async () => {
+      const block = await this.#raw.nextBlock(takeBack(this.#lent));
+      this.#lent = block?.buffer;
+      return block;
+    });
+  }
+
+  /** The entries of an archive, one at a time; what is left of one is skipped. */
+  async *entries() {
+    try {
+      for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); ) yield new Entry(this, entry);
+    } finally {
+      this.stop();
+    }
+  }
+
+  /** Everything at once, if it has room: see the option `collect`. */
+  async bytes(max = this.#collect) {
+    const bytes = await this.#read(() => this.#raw.collect(max));
+    this.#ended();
+    return bytes;
+  }
+
+  /** How it ended; undefined before. */
+  async report() {
+    return this.#report ?? (await this.#raw.report());
+  }
+
+  stop() {
+    return this.cancel().catch(() => {});
+  }
+
+  /** Ends it where it is, and says how. */
+  async cancel() {
+    this.untouched = false;
+    this.#ended();
+    takeBack(this.#lent);
+    this.#lent = undefined;
+    return (this.#report = (await this.#raw.close()) ?? (await this.#raw.report()));
+  }
+}
+
+class Entry extends Readable {
+  #file;
+
+  constructor(file, description) {
+    super();
+    this.#file = file;
+    Object.assign(this, description);
+    this.url = file.url;
+  }
+
+  nextBlock() {
+    return this.#file.nextBlock();
+  }
+
+  stop() {} // what is left is skipped when the next entry is asked for
+
+  async bytes(max = 1 << 20) {
+    const parts = [];
+    let length = 0;
+    for await (const block of this) {
+      length += block.length;
+      if (length > max) {
+        const message = `${this.url}: entry ${this.name} is larger than ${max} bytes; read blocks, or give a larger maximum`;
+        throw new NarrowsError({ code: "too_big_to_collect", message, url: this.url, retryable: false });
+      }
+      parts.push(block.slice());
+    }
+    return new Uint8Array(await new Blob(parts).arrayBuffer());
+  }
+}

@@ -1,0 +1,105 @@
+// narrows on the thread it is called from. The interface is described in index.d.ts.
+
+import load, { RawBudget, RawStream, plan as rawPlan } from "./wasm/narrows.js";
+import { Budget, fail, makeStream } from "./files.js";
+
+export { Budget, NarrowsError } from "./files.js";
+
+let loading, memory;
+
+/** Loads the module; further calls give the same promise. A failed load may be tried again. */
+export function init(input) {
+  loading ??= instantiate(input).catch((error) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+async function instantiate(input) {
+  input ??= new URL("./wasm/narrows_bg.wasm", import.meta.url);
+  // Node's fetch() reads no files. `getBuiltinModule` is no import that a bundler would look for.
+  if (input instanceof URL && input.protocol === "file:") {
+    input = globalThis.process.getBuiltinModule("node:fs").readFileSync(input);
+  }
+  ({ memory } = await load({ module_or_path: input }));
+}
+
+/** Bytes of WebAssembly memory. It grows and never shrinks. */
+export const memoryBytes = () => memory?.buffer.byteLength ?? 0;
+
+// A thread that others need must be given back now and then: a task of ours ends after this long.
+const SLICE = 8;
+let sliceEnd = 0;
+
+function nextTask() {
+  if (globalThis.scheduler?.yield) return globalThis.scheduler.yield();
+  if (globalThis.setImmediate) return new Promise((resolve) => setImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => (port1.close(), resolve());
+    port2.postMessage(0);
+  });
+}
+
+async function yielding(read) {
+  if (performance.now() > sliceEnd) {
+    await nextTask();
+    sliceEnd = performance.now() + SLICE;
+  }
+  return read();
+}
+
+const rawBudgets = new WeakMap();
+
+function rawBudget(budget) {
+  if (!rawBudgets.has(budget)) {
+    const raw = new RawBudget(budget.bytes);
+    rawBudgets.set(budget, raw);
+    budget.watch(() => ({ reserved: raw.reserved(), peak: raw.peak() }));
+  }
+  return rawBudgets.get(budget);
+}
+
+const localFile = (raw) => ({
+  index: raw.index,
+  url: raw.url,
+  size: raw.size,
+  nextBlock: (into) => yielding(() => raw.nextBlock(into)),
+  nextEntry: () => yielding(() => raw.nextEntry()),
+  collect: (max) => raw.collect(max),
+  report: () => raw.report(),
+  close: () => raw.close(),
+});
+
+/** What `files.js` stands on: here the module itself, in worker.js messages to one. */
+export const engine = {
+  async open(pull, options, budget) {
+    await init();
+    const raw = new RawStream(pull, options, rawBudget(budget));
+    return {
+      next: async () => {
+        const file = await raw.next();
+        return file && localFile(file);
+      },
+      stats: () => raw.stats(),
+      setLimit: (limit) => raw.setLimit(limit),
+      cancel: () => raw.cancel(),
+      close: () => raw.close(),
+    };
+  },
+};
+
+/** Downloads `sources`, some at a time. */
+export const stream = (sources, options) => makeStream(engine, sources, options);
+
+/** The memory that a stream with these options needs at most, in bytes, term by term. */
+export async function plan({ budget, signal, onProgress, unpack, ...options } = {}) {
+  await init();
+  try {
+    const plan = rawPlan({ ...options, unpack: unpack === true ? {} : unpack || undefined });
+    return { ...plan, peak: Math.min(plan.peak, Number(budget?.bytes ?? budget ?? Budget.DEFAULT)) };
+  } catch (error) {
+    throw fail(error);
+  }
+}

@@ -1,0 +1,34 @@
+// Builds the npm package's module: cargo, wasm-bindgen, wasm-opt, and the inline variant.
+import { execFileSync } from "node:child_process";
+import { copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+
+const root = new URL("../", import.meta.url).pathname;
+const target = "wasm32-unknown-unknown";
+const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: "inherit" });
+
+run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", "narrows-wasm");
+const built = `target/${target}/wasm/narrows_wasm.wasm`;
+run("wasm-bindgen", "--target", "web", "--no-typescript", "--out-dir", "npm/wasm", "--out-name", "narrows", built);
+const module = `${root}npm/wasm/narrows_bg.wasm`;
+run(`${root}node_modules/.bin/wasm-opt`, "-O3", "--strip-producers", "-o", module, module);
+
+const base64 = readFileSync(module).toString("base64");
+writeFileSync(
+  `${root}npm/inline.js`,
+  `// The module inside, for where no second file can be served.
+import * as narrows from "./index.js";
+
+export { Budget, NarrowsError, memoryBytes } from "./index.js";
+
+let loading;
+const bytes = () => Uint8Array.from(atob("${base64}"), (character) => character.charCodeAt(0));
+export const init = () => (loading ??= narrows.init(bytes()));
+export const stream = (...args) => (init(), narrows.stream(...args));
+export const plan = (...args) => (init(), narrows.plan(...args));
+`,
+);
+for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(root + file, `${root}npm/${file}`);
+
+const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} KB`;
+console.log(`module ${kilobytes(statSync(module).size)}, gzipped ${kilobytes(gzipSync(readFileSync(module), { level: 9 }).length)}`);
