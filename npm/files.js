@@ -290,7 +290,8 @@ class NarrowsFile extends Readable {
       return value;
     } catch (error) {
       this.#ended();
-      throw this.#reason()?.reason ?? fail(error);
+      const ended = this.#reason();
+      throw ended ? ended.reason : fail(error);
     }
   }
 

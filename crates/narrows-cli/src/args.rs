@@ -62,6 +62,7 @@ The first line on stdout is the base URL. Besides the files of --dir it generate
   /trades/2026-01-01.zip?mb=80             daily trades, so many MB of text
   /ticks/2026-01-01.csv.gz?mb=10           gzip ticks
   /bytes/1048576?name=7                    so many bytes
+  /origin/open                             how many bodies are being sent
 
 Every path takes faults, separated by &:
   status=503  retry-after=2  reset=BYTES  cut=BYTES  stall=BYTES  latency-ms=N  redirect=URL

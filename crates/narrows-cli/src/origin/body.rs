@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -18,6 +19,8 @@ const CHUNK: u64 = 64 << 10;
 
 pub(super) struct OriginBody {
     content: Option<Content>,
+    /// Counted among those that are being sent.
+    _open: Option<Arc<()>>,
     at: u64,
     end: u64,
     /// Bytes sent, and how many until each fault.
@@ -33,12 +36,13 @@ pub(super) struct OriginBody {
 impl OriginBody {
     pub(super) fn empty() -> Self {
         let (reset, cut, stall, rate) = (None, None, None, None);
-        Self { content: None, at: 0, end: 0, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
+        Self { content: None, _open: None, at: 0, end: 0, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
     }
 
-    pub(super) fn new(content: Content, at: u64, end: u64, faults: &Faults) -> Self {
+    pub(super) fn new(content: Content, at: u64, end: u64, faults: &Faults, open: Arc<()>) -> Self {
         let Faults { reset, cut, stall, rate, .. } = *faults;
-        Self { content: Some(content), at, end, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
+        let (content, open) = (Some(content), Some(open));
+        Self { content, _open: open, at, end, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
     }
 }
 

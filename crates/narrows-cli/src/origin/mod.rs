@@ -133,12 +133,18 @@ async fn get(library: &Library, request: &Request<Incoming>) -> Response<OriginB
     }
     let version = if faults.change { count } else { 0 };
     match library.content(path, query, version).await {
-        Some(content) => serve(request, content, &faults, version),
+        Some(content) => serve(request, content, &faults, version, &library.open),
         None => status(StatusCode::NOT_FOUND),
     }
 }
 
-fn serve(request: &Request<Incoming>, content: Content, faults: &Faults, version: u64) -> Response<OriginBody> {
+fn serve(
+    request: &Request<Incoming>,
+    content: Content,
+    faults: &Faults,
+    version: u64,
+    open: &Arc<()>,
+) -> Response<OriginBody> {
     if faults.gzip && content.length() > GZIP_BYTES_MAX {
         return status(StatusCode::PAYLOAD_TOO_LARGE);
     }
@@ -172,7 +178,7 @@ fn serve(request: &Request<Incoming>, content: Content, faults: &Faults, version
     if !faults.no_length {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
     }
-    *response.body_mut() = OriginBody::new(content, start, end, faults);
+    *response.body_mut() = OriginBody::new(content, start, end, faults, open.clone());
     response
 }
 

@@ -1,0 +1,133 @@
+// The package in Node, and in pages and workers of three engines: one body of tests for all.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { unzipSync } from "fflate";
+import * as narrows from "narrows";
+import { scenarios } from "./page/scenarios.js";
+import { launch, missing } from "./support/browsers.mjs";
+import { serve, startOrigin } from "./support/servers.mjs";
+
+let origin, files;
+before(async () => ([origin, files] = await Promise.all([startOrigin(), serve()])));
+after(() => (origin.close(), files.close()));
+
+// [path, faults, code]: as on native, but where the platform tells less.
+const FAULTS = [
+  ["/bytes/300000", "", "done"],
+  ["/bytes/300000", "reset=100000&times=1", "done"],
+  ["/bytes/300000", "status=404", "not_found"],
+  ["/bytes/300000", "status=403", "denied"],
+  ["/bytes/300000", "status=500", "status"],
+  ["/bytes/300000", "status=503&retry-after=1&times=1", "done"],
+  ["/bytes/300000", "status=503&retry-after=4000", "overloaded"],
+  ["/bytes/300000", "cut=1000", "cut|interrupted"],
+  ["/bytes/300000", "stall=1000", "idle"],
+  ["/bytes/300000", "reset=100000&times=1&change", "changed|done"], // done, if none was handed out before
+  ["/bytes/90000000", "no-ranges", "needs_ranges"],
+  ["/bytes/9000000", "no-ranges&no-length", "needs_ranges"],
+  ["/gdeltv2/20260101000000.export.CSV.zip", "", "done"],
+  ["/ticks/2026-01-01.csv.gz", "mb=1", "done"],
+];
+
+let naive;
+/** The rows of the origin's first day, counted with everything in memory. */
+function naiveRows() {
+  naive ??= (async () => {
+    const list = await (await fetch(`${origin.base}/gdeltv2/masterfilelist.txt?from=20260101&days=1`)).text();
+    let rows = 0;
+    for (const line of list.trim().split("\n")) {
+      const zip = new Uint8Array(await (await fetch(line.split(" ")[2])).arrayBuffer());
+      for (const text of Object.values(unzipSync(zip))) rows += text.reduce((sum, byte) => sum + (byte === 10), 0);
+    }
+    return rows;
+  })();
+  return naive;
+}
+
+/** The tests of one place: `run(name, ...args)` runs a scenario there. */
+function everywhere(run, place) {
+  it("counts every row within the budget", async () => {
+    const seen = await run("rows", origin.base);
+    assert.deepEqual(seen, { ...seen, done: 96, failed: 0, peakIsWithin: true, reserved: 0 });
+    assert.equal(seen.rows, await naiveRows());
+  });
+  it("reads a file in every way alike", async () => {
+    assert.deepEqual(await run("ways", origin.base), { names: ["20260101004500.export.CSV"], lengths: "equal" });
+  });
+  it("takes lists of all kinds and pulls them lazily", async () => {
+    const seen = await run("lists", origin.base);
+    assert.deepEqual(seen.totals, [40780, 40780, 40780]);
+    assert.ok(seen.ahead <= 3, `${seen.ahead} sources pulled for 2 places`);
+    assert.match(seen.broken.message, /no more lists/);
+    assert.match(seen.wrong.message, /a source must be/);
+    assert.match(seen.none.message, /sources must be/);
+  });
+  it("refuses options by name", async () => {
+    const [unknown, type, nested, small, word, zero, planned] = await run("options");
+    assert.match(unknown.message, /unknown option `limitt`/);
+    assert.match(type.message, /option `limit`/);
+    assert.match(nested.message, /unknown option `unpack.maxRato`/);
+    assert.equal(small.code, "budget_too_small");
+    assert.ok(small.needed > 1000);
+    assert.match(word.message, /option `order`/);
+    assert.match(zero.message, /`limit` must be at least 1/);
+    assert.ok(planned);
+  });
+  it("gives every fault its code", async () => {
+    const codes = await run("faults", origin.base, FAULTS);
+    const wrong = FAULTS.filter(([, , code], index) => !code.split("|").includes(codes[index]));
+    assert.deepEqual(wrong, [], codes.join());
+  });
+  it("leaves nothing behind", async () => {
+    const seen = await run("leaving", origin.base);
+    assert.deepEqual(seen, {
+      before: true,
+      cancelled: "cancelled",
+      afterBreak: [0, 0],
+      "abort enough": ["enough", 0, 0],
+      "abort 7": [7, 0, 0],
+      "abort null": [null, 0, 0],
+      "abort TimeoutError: late": ["TimeoutError", 0, 0],
+      abortedBefore: "before",
+      unread: [30, 0],
+    });
+  });
+  it("lends blocks", async () => assert.equal(await run("lending", origin.base), true));
+  it("holds no body open for a consumer that stops", async () => {
+    const seen = await run("stopping", origin.base, "/bytes/8000000", 3000);
+    assert.deepEqual(seen, { ...seen, inFlight: 0, other: 200000, bytes: 80_000_000, reserved: 0 });
+  });
+}
+
+describe("in Node", () => everywhere((name, ...args) => scenarios[name](narrows, ...args)));
+
+for (const name of ["chromium", "firefox", "webkit"]) {
+  for (const place of ["page", "worker"]) {
+    describe(`in ${name}, ${place}`, { skip: missing(name) }, () => {
+      let browser;
+      before(async () => {
+        browser = await launch(name);
+        await browser.open(`${files.base}/npm/test/page/`);
+      });
+      after(() => browser?.close());
+      everywhere((scenario, ...args) => browser.call("scenario", place, scenario, ...args));
+      if (place === "worker") {
+        it("ends with its worker", async () => {
+          assert.deepEqual(await browser.call("closing", origin.base), { code: "cancelled", open: 0, reserved: 0 });
+        });
+        it("replaces a worker that has grown", async () => {
+          assert.deepEqual(await browser.call("recycling", origin.base), [true, 0, true, 0]);
+        });
+      } else {
+        it("says what CORS hides", async () => {
+          const codes = await browser.call("scenario", "page", "faults", origin.base, [
+            ["/bytes/300000", "no-cors"],
+            ["/bytes/300000", "hide"],
+            ["/bytes/300000", "redirect="],
+          ]);
+          assert.deepEqual(codes, ["blocked", "done", "connect"]);
+        });
+      }
+    });
+  }
+}

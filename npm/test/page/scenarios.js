@@ -1,0 +1,241 @@
+// What is done in every place where the package runs: a page, a worker behind a page, Node.
+// Each scenario takes `narrows` and the origin's address, and gives what the test compares.
+// Pages are told by name which to run: see the end.
+
+const slot = (base, index) => {
+  const at = new Date(Date.UTC(2026, 0, 1) + index * 900_000).toISOString().replace(/\D/g, "").slice(0, 14);
+  return `${base}/gdeltv2/${at}.export.CSV.zip`;
+};
+const count = (block) => {
+  let lines = 0;
+  for (let at = block.indexOf(10); at >= 0; at = block.indexOf(10, at + 1)) lines++;
+  return lines;
+};
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const opened = async (base) => Number(await (await fetch(`${base}/origin/open`)).text());
+
+/** Waits until the origin sends nothing: how many bodies it still sends after a while. */
+async function quiet(base) {
+  for (let tries = 0; tries < 50 && (await opened(base)) > 0; tries++) await sleep(50);
+  return opened(base);
+}
+
+async function fails(work) {
+  try {
+    await work();
+    return "nothing was thrown";
+  } catch (error) {
+    const { name, code, status, retryable, needed, message } = error ?? {};
+    return error instanceof Error ? { name, code, status, retryable, needed, message } : { thrown: error };
+  }
+}
+
+export const scenarios = {
+  /** A day of zips, read by several tasks: every row is counted. */
+  async rows({ stream, Budget }, base, slots = 96) {
+    const budget = new Budget();
+    let rows = 0;
+    const sources = (function* () {
+      for (let index = 0; index < slots; index++) yield slot(base, index);
+    })();
+    const counts = await stream(sources, { budget, unpack: true, limit: 6 }).each(async (file) => {
+      for await (const block of file) rows += count(block);
+    });
+    return { ...counts, rows, peakIsWithin: budget.peak > 0 && budget.peak <= budget.bytes, reserved: budget.reserved };
+  },
+
+  /** Every way to read a file gives the same. */
+  async ways({ stream }, base) {
+    const of = async (read, options) => {
+      for await (const file of stream([slot(base, 3)], { unpack: true, ...options })) return await read(file);
+    };
+    const lengths = {};
+    let fromBlocks = 0;
+    await of(async (file) => {
+      for await (const block of file) fromBlocks += block.length;
+    });
+    lengths.blocks = fromBlocks;
+    lengths.bytes = (await of((file) => file.bytes())).length;
+    lengths.text = new TextEncoder().encode(await of((file) => file.text())).length;
+    const rows = [];
+    await of(async (file) => {
+      for await (const line of file.lines()) rows.push(line);
+    });
+    lengths.lines = new TextEncoder().encode(rows.join("\n") + "\n").length;
+    const names = [];
+    await of(async (file) => {
+      for await (const entry of file.entries()) {
+        names.push(entry.name);
+        lengths.entry = (await entry.bytes()).length;
+      }
+    });
+    const through = await of((file) => new Response(file.toReadableStream()).arrayBuffer());
+    lengths.readable = through.byteLength;
+    return { names, lengths: [...new Set(Object.values(lengths))].length === 1 ? "equal" : lengths };
+  },
+
+  /** Lists of all kinds, pulled no further than there is room. */
+  async lists({ stream }, base) {
+    const urls = Array.from({ length: 40 }, (_, index) => `${base}/bytes/${1000 + index}`);
+    const total = async (sources) => {
+      let bytes = 0;
+      for await (const file of stream(sources, { order: "list" })) bytes += (await file.bytes()).length;
+      return bytes;
+    };
+    let pulled = 0;
+    const lazy = async function* () {
+      for (const url of urls) {
+        pulled++;
+        yield { url: new URL(url), size: Number(url.slice(url.lastIndexOf("/") + 1)) };
+      }
+    };
+    const files = stream(lazy(), { limit: 2 });
+    await files.next();
+    await sleep(200);
+    const ahead = pulled;
+    await files.return();
+    const readable = new ReadableStream({
+      start(controller) {
+        for (const url of urls) controller.enqueue(url);
+        controller.close();
+      },
+    });
+    const broken = async function* () {
+      yield urls[0];
+      throw new RangeError("no more lists");
+    };
+    return {
+      totals: [await total(urls), await total(lazy()), await total(readable)],
+      ahead,
+      broken: await fails(() => total(broken())),
+      wrong: await fails(() => total([7])),
+      none: await fails(async () => stream("http://x/")),
+    };
+  },
+
+  /** Options that cannot work are refused by name. */
+  async options({ stream, plan }) {
+    const refused = (options) => fails(() => stream(["http://127.0.0.1/"], options).next());
+    return [
+      await refused({ limitt: 3 }),
+      await refused({ limit: "ten" }),
+      await refused({ unpack: { maxRato: 3 } }),
+      await refused({ budget: 1000 }),
+      await refused({ order: "random" }),
+      await refused({ limit: 0 }),
+      (await plan({ limit: 4, unpack: true })).workingSet > 0,
+    ];
+  },
+
+  /** Every fault comes to its code; the rest of the stream goes on. */
+  async faults({ stream }, base, cases) {
+    const codes = [];
+    const urls = cases.map(([path, faults]) => `${base}${path}?${faults}&run=${Math.random()}`);
+    const options = { order: "list", retries: 2, idleTimeout: 1500, unpack: true };
+    for await (const file of stream(urls, options)) {
+      const thrown = await fails(async () => {
+        for await (const block of file) void block;
+      });
+      const report = await file.report();
+      codes.push(thrown.code ?? report.outcome);
+    }
+    return codes;
+  },
+
+  /** `break`, an abort and a forgotten file: connections close, memory is given back. */
+  async leaving({ stream, Budget }, base) {
+    const slow = Array.from({ length: 20 }, (_, index) => `${base}/bytes/${5_000_000 + index}?rate=200000`);
+    const budget = new Budget();
+    const seen = {};
+    for await (const file of stream(slow, { budget, limit: 4 })) {
+      for await (const block of file) {
+        seen.before = (await opened(base)) > 0 && budget.reserved > 0 && block.length > 0;
+        break;
+      }
+      seen.cancelled = (await file.report()).outcome;
+      break;
+    }
+    seen.afterBreak = [await quiet(base), budget.reserved];
+    for (const reason of ["enough", 7, null, new DOMException("late", "TimeoutError")]) {
+      const controller = new AbortController();
+      const thrown = await fails(async () => {
+        for await (const file of stream(slow, { budget, limit: 4, signal: controller.signal })) {
+          setTimeout(() => controller.abort(reason), 20);
+          for await (const block of file) void block;
+        }
+      });
+      seen[`abort ${reason}`] = [thrown.name ?? thrown.thrown ?? null, await quiet(base), budget.reserved];
+    }
+    const aborted = await fails(() => stream(slow, { signal: AbortSignal.abort("before") }).next());
+    seen.abortedBefore = aborted.thrown;
+    let handed = 0;
+    const quick = Array.from({ length: 30 }, (_, index) => `${base}/bytes/${10 + index}`);
+    for await (const file of stream(quick, { budget, limit: 2 })) handed += file.index >= 0; // none is read
+    seen.unread = [handed, budget.reserved];
+    return seen;
+  },
+
+  /** A block is lent until the next is asked for; what was kept of it is empty then. */
+  async lending({ stream }, base) {
+    const lengths = [];
+    for await (const file of stream([`${base}/bytes/300000`], {})) {
+      let kept;
+      for await (const block of file) {
+        if (kept) lengths.push(kept.length);
+        kept = block;
+      }
+    }
+    return lengths.every((length) => length === 0) && lengths.length > 1;
+  },
+
+  /** A consumer that stops: no body stays open, and others are served. */
+  async stopping({ stream, Budget }, base, path, ms) {
+    const budget = new Budget(32 * 1024 * 1024);
+    const urls = Array.from({ length: 10 }, (_, index) => `${base}${path}?name=${index}`);
+    const seen = { stopped: 0, other: 0, bytes: 0 };
+    const reading = stream(urls, { budget, limit: 4 });
+    for await (const file of reading) {
+      for await (const block of file) {
+        seen.bytes += block.length;
+        if (seen.stopped++ > 0) continue;
+        await sleep(ms);
+        seen.inFlight = (await reading.stats()).receiving;
+        for await (const probe of stream([`${base}/bytes/200000`], {})) seen.other = (await probe.bytes()).length;
+      }
+    }
+    seen.reserved = budget.reserved;
+    return seen;
+  },
+};
+
+if (globalThis.document) {
+  const places = { page: () => import("/npm/index.js"), worker: () => import("/npm/worker.js") };
+  globalThis.scenario = async (place, name, ...args) => scenarios[name](await places[place](), ...args);
+  globalThis.closing = async (base) => {
+    // A worker that is closed in mid-stream.
+    const { NarrowsWorker, Budget } = await places.worker();
+    const worker = new NarrowsWorker();
+    const budget = new Budget();
+    const thrown = await fails(async () => {
+      for await (const file of worker.stream([`${base}/bytes/9000000?rate=100000`], { budget })) {
+        setTimeout(() => worker.close(), 100);
+        for await (const block of file) void block;
+      }
+    });
+    return { code: thrown.code, open: await quiet(base), reserved: budget.reserved };
+  };
+  globalThis.recycling = async (base) => {
+    const { NarrowsWorker } = await places.worker();
+    const worker = new NarrowsWorker({ recycleAbove: 1 });
+    const grown = [];
+    for (let round = 0; round < 2; round++) {
+      for await (const file of worker.stream([`${base}/bytes/100000`])) {
+        await file.bytes();
+        grown.push(worker.memoryBytes > 0);
+      }
+      await sleep(50);
+      grown.push(worker.memoryBytes); // gone with its worker
+    }
+    return grown;
+  };
+}

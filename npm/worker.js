@@ -1,0 +1,157 @@
+// narrows in a dedicated worker: the interface of index.js, with the work on another thread.
+//
+// Sources are pulled by messages, blocks come by transfer, and a block's buffer goes back with
+// the request for the next one: that is how the worker knows that its memory is free again.
+
+import { Budget, NarrowsError, fail, makeStream } from "./files.js";
+
+export { Budget, NarrowsError } from "./files.js";
+
+const closed = () => new NarrowsError({ code: "cancelled", message: "the worker was closed", retryable: false });
+
+/** A worker that is started when there is work, and replaced when it has grown and is idle. */
+export class NarrowsWorker {
+  #start;
+  #module;
+  #recycleAbove;
+  #worker;
+  #calls = new Map(); // id -> { resolve, reject }
+  #lists = new Map(); // stream -> its pull function
+  #figures = new Map(); // budget -> { reserved, peak }
+  #budgets = new WeakMap(); // budget -> its number
+  #last = 0;
+  #memory = 0;
+
+  constructor({ worker, module, recycleAbove = 64 * 1024 * 1024 } = {}) {
+    this.#start = worker ?? (() => new Worker(new URL("./worker-thread.js", import.meta.url), { type: "module" }));
+    this.#module = module;
+    this.#recycleAbove = recycleAbove;
+  }
+
+  /** Downloads `sources`, some at a time. */
+  stream(sources, options) {
+    return makeStream(this, sources, options);
+  }
+
+  /** The memory that a stream with these options needs at most. */
+  async plan({ budget, signal, onProgress, ...options } = {}) {
+    const bytes = budget?.bytes ?? budget;
+    const plan = await this.#call(0, "plan", [{ ...options, budget: bytes }]).catch((error) => Promise.reject(fail(error)));
+    this.#recycle();
+    return plan;
+  }
+
+  /** Bytes of the worker's WebAssembly memory when it was last heard of. */
+  get memoryBytes() {
+    return this.#memory;
+  }
+
+  /** Ends the worker and all that it does. The next stream starts another. */
+  close() {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#memory = 0;
+    this.#lists.clear();
+    for (const figures of this.#figures.values()) figures.reserved = 0;
+    for (const { reject } of this.#calls.values()) reject(closed());
+    this.#calls.clear();
+  }
+
+  /** For streams: what `engine.open` of index.js does, by messages. */
+  async open(pull, options, budget) {
+    const list = ++this.#last;
+    this.#lists.set(list, pull);
+    if (!this.#budgets.has(budget)) this.#budgets.set(budget, ++this.#last);
+    const number = this.#budgets.get(budget);
+    if (!this.#figures.has(number)) this.#figures.set(number, { reserved: 0, peak: 0 });
+    const figures = this.#figures.get(number);
+    budget.watch(() => figures);
+    const worker = this.#ensure();
+    let stream;
+    try {
+      stream = await this.#call(0, "open", [list, options, number, budget.bytes]);
+    } catch (error) {
+      this.#lists.delete(list);
+      throw error;
+    }
+    const isGone = () => worker !== this.#worker;
+    const on = (to, method, args, transfer) =>
+      isGone() ? Promise.reject(closed()) : this.#call(to, method, args, transfer);
+    // Of a worker that is gone, nothing is left to be closed, nor told.
+    const after = (to, method, args) => (isGone() ? Promise.resolve() : this.#call(to, method, args));
+    const file = ({ ref, index, url, size }) => ({
+      index,
+      url,
+      size,
+      nextBlock: (into) => on(ref, "nextBlock", [into], into && [into]),
+      nextEntry: () => on(ref, "nextEntry", []),
+      collect: (max) => on(ref, "collect", [max]),
+      report: () => after(ref, "report", []),
+      close: () => after(ref, "close", []),
+    });
+    return {
+      next: async () => {
+        const next = await on(stream, "next", []);
+        return next && file(next);
+      },
+      stats: () => after(stream, "stats", []),
+      setLimit: (limit) => after(stream, "setLimit", [limit]),
+      cancel: () => after(stream, "cancel", []),
+      close: async () => {
+        await after(stream, "close", []).catch(() => {}); // closed with the worker
+        if (isGone()) return;
+        this.#lists.delete(list);
+        this.#recycle();
+      },
+    };
+  }
+
+  #recycle() {
+    if (this.#lists.size === 0 && this.#calls.size === 0 && this.#memory > this.#recycleAbove) this.close();
+  }
+
+  #ensure() {
+    if (this.#worker) return this.#worker;
+    const worker = (this.#worker = this.#start());
+    worker.onmessage = ({ data }) => worker === this.#worker && this.#receive(data);
+    worker.onerror = ({ message }) => {
+      if (worker !== this.#worker) return;
+      const error = new Error(`the worker cannot run: ${message ?? "its script could not be loaded"}`);
+      for (const { reject } of this.#calls.values()) reject(error);
+      this.#calls.clear();
+      this.close();
+    };
+    if (this.#module) worker.postMessage({ module: this.#module });
+    return worker;
+  }
+
+  #call(to, method, args, transfer = []) {
+    const worker = this.#ensure();
+    const id = ++this.#last;
+    return new Promise((resolve, reject) => {
+      this.#calls.set(id, { resolve, reject });
+      worker.postMessage({ id, to, method, args }, transfer);
+    });
+  }
+
+  async #receive({ id, value, error, pull, memory, budget, reserved, peak }) {
+    this.#memory = memory;
+    const figures = this.#figures.get(budget);
+    if (figures) Object.assign(figures, { reserved, peak });
+    if (pull) {
+      const worker = this.#worker;
+      worker.postMessage({ pulled: id, source: await this.#lists.get(pull)?.() });
+      return;
+    }
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    if (error === undefined) call?.resolve(value);
+    else call?.reject(error);
+  }
+}
+
+const shared = new NarrowsWorker();
+export const stream = (sources, options) => shared.stream(sources, options);
+export const plan = (options) => shared.plan(options);
+/** Ends the worker that `stream` and `plan` share. */
+export const close = () => shared.close();
