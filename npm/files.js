@@ -267,8 +267,9 @@ class NarrowsFile extends Readable {
   #ended;
   #reason;
   #lent;
-  #collect;
-  #report;
+  #collect; // bytes set aside for `bytes()`
+  #collecting;
+  #closing; // a promise of the report
   untouched = true;
 
   constructor(raw, { collect = 1 << 20 }, reason, ended) {
@@ -286,7 +287,7 @@ class NarrowsFile extends Readable {
     this.untouched = false;
     try {
       const value = await read();
-      if (value === undefined && (await this.report())) this.#ended();
+      if (value === undefined && (await this.report())) this.stop();
       return value;
     } catch (error) {
       this.#ended();
@@ -315,14 +316,14 @@ class NarrowsFile extends Readable {
 
   /** Everything at once, if it has room: see the option `collect`. */
   async bytes(max = this.#collect) {
-    const bytes = await this.#read(() => this.#raw.collect(max));
+    const bytes = await this.#read(() => (this.#collecting = this.#raw.collect(max)));
     this.#ended();
     return bytes;
   }
 
   /** How it ended; undefined before. */
   async report() {
-    return this.#report ?? (await this.#raw.report());
+    return this.#closing ?? this.#raw.report();
   }
 
   stop() {
@@ -330,12 +331,20 @@ class NarrowsFile extends Readable {
   }
 
   /** Ends it where it is, and says how. */
-  async cancel() {
+  cancel() {
     this.untouched = false;
-    this.#ended();
-    takeBack(this.#lent);
-    this.#lent = undefined;
-    return (this.#report = (await this.#raw.close()) ?? (await this.#raw.report()));
+    this.#closing ??= (async () => {
+      takeBack(this.#lent);
+      this.#lent = undefined;
+      let report = await this.#raw.close();
+      if (!report) {
+        await this.#collecting?.catch(() => {}); // it has the file until it notices
+        report = await this.#raw.report();
+      }
+      this.#ended();
+      return report;
+    })();
+    return this.#closing;
   }
 }
 

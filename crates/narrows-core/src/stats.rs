@@ -19,6 +19,8 @@ pub enum Phase {
     Requesting,
     /// Receiving a body.
     Receiving,
+    /// Everything asked for has come; the next segment waits until the consumer makes room.
+    Waiting,
     /// Waiting to try again.
     BackingOff,
     /// Everything has come; the consumer has yet to take the rest or to drop what it holds.
@@ -27,7 +29,7 @@ pub enum Phase {
 
 impl Phase {
     /// All of them, in the order of [`Stats::reserved_by_phase`].
-    pub const ALL: [Self; 4] = [Self::Requesting, Self::Receiving, Self::BackingOff, Self::Received];
+    pub const ALL: [Self; 5] = [Self::Requesting, Self::Receiving, Self::Waiting, Self::BackingOff, Self::Received];
 }
 
 /// A window at one moment.
@@ -40,9 +42,9 @@ pub struct Stats {
     /// The budget's capacity in bytes.
     pub capacity: u64,
     /// This window's reserved bytes by [`Phase`].
-    pub reserved_by_phase: [u64; 4],
+    pub reserved_by_phase: [u64; 5],
     /// This window's transfers by [`Phase`].
-    pub transfers_by_phase: [u64; 4],
+    pub transfers_by_phase: [u64; 5],
     /// Transfers admitted and not ended.
     pub in_flight: u64,
     /// Most transfers that may be in flight.

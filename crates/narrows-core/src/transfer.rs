@@ -380,6 +380,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let range = if self.drains() {
             // Memory first: a request is made only when a whole segment has room.
             if self.pending.len() > self.options.segments_ahead as usize {
+                self.lease.set_phase(Phase::Waiting);
                 return Step::Idle;
             }
             if self.failures == 0 || self.pinned.tells_versions() {

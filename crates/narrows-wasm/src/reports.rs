@@ -88,6 +88,7 @@ struct StatsObject {
     admitted: f64,
     requesting: f64,
     receiving: f64,
+    waiting: f64,
     backing_off: f64,
     received: f64,
     bytes_in: f64,
@@ -104,7 +105,7 @@ struct StatsObject {
 }
 
 pub(crate) fn stats(stats: &Stats) -> JsValue {
-    let [requesting, receiving, backing_off, received] = stats.transfers_by_phase.map(|count| count as f64);
+    let [requesting, receiving, waiting, backing_off, received] = stats.transfers_by_phase.map(|count| count as f64);
     to_js(&StatsObject {
         reserved: stats.reserved as f64,
         reserved_peak: stats.reserved_peak as f64,
@@ -114,6 +115,7 @@ pub(crate) fn stats(stats: &Stats) -> JsValue {
         admitted: stats.admitted as f64,
         requesting,
         receiving,
+        waiting,
         backing_off,
         received,
         bytes_in: stats.bytes_in as f64,

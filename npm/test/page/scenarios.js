@@ -199,7 +199,8 @@ export const scenarios = {
         seen.bytes += block.length;
         if (seen.stopped++ > 0) continue;
         await sleep(ms);
-        seen.inFlight = (await reading.stats()).receiving;
+        const { requesting, receiving } = await reading.stats();
+        seen.open = [requesting, receiving, await opened(base)];
         for await (const probe of stream([`${base}/bytes/200000`], {})) seen.other = (await probe.bytes()).length;
       }
     }

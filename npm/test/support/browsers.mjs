@@ -84,7 +84,11 @@ async function launchDriver(name) {
   process.on("exit", end);
   const base = `http://127.0.0.1:${port}`;
   const ask = async (method, path, body) => {
-    const response = await fetch(base + path, { method, body: body && JSON.stringify(body) });
+    const response = await fetch(base + path, {
+      method,
+      headers: { "content-type": "application/json" },
+      body: body && JSON.stringify(body),
+    });
     const { value } = await response.json();
     if (!response.ok) throw new Error(`${name}: ${value.error}: ${value.message}`);
     return value;
