@@ -63,7 +63,7 @@ function iterate(sources) {
 }
 
 /** Moves a buffer out of the consumer's hand: what it kept of it is empty from now on. */
-function takeBack(buffer) {
+export function takeBack(buffer) {
   if (!buffer?.byteLength) return undefined; // none lent, or given away
   return buffer.transfer ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] });
 }
@@ -299,7 +299,7 @@ class NarrowsFile extends Readable {
   /** The next block of the whole file, or of the entry that is open. */
   nextBlock() {
     return this.#read(async () => {
-      const block = await this.#raw.nextBlock(takeBack(this.#lent));
+      const block = await this.#raw.nextBlock(this.#lent);
       this.#lent = block?.buffer;
       return block;
     });

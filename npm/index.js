@@ -1,7 +1,7 @@
 // narrows on the thread it is called from. The interface is described in index.d.ts.
 
 import load, { RawBudget, RawStream, plan as rawPlan } from "./wasm/narrows.js";
-import { Budget, fail, makeStream } from "./files.js";
+import { Budget, fail, makeStream, takeBack } from "./files.js";
 
 export { Budget, NarrowsError } from "./files.js";
 
@@ -65,7 +65,8 @@ const localFile = (raw) => ({
   index: raw.index,
   url: raw.url,
   size: raw.size,
-  nextBlock: (into) => yielding(() => raw.nextBlock(into)),
+  // A buffer that came by message is nobody else's already.
+  nextBlock: (lent, isOurs) => yielding(() => raw.nextBlock(isOurs ? lent : takeBack(lent))),
   nextEntry: () => yielding(() => raw.nextEntry()),
   collect: (max) => raw.collect(max),
   report: () => raw.report(),

@@ -83,7 +83,8 @@ export class NarrowsWorker {
       index,
       url,
       size,
-      nextBlock: (into) => on(ref, "nextBlock", [into], into && [into]),
+      // To post a buffer is to take it back.
+      nextBlock: (lent) => (lent?.byteLength ? on(ref, "nextBlock", [lent, true], [lent]) : on(ref, "nextBlock", [])),
       nextEntry: () => on(ref, "nextEntry", []),
       collect: (max) => on(ref, "collect", [max]),
       report: () => after(ref, "report", []),

@@ -107,10 +107,19 @@ impl FetchedBody {
     fn slice(&mut self) -> Option<Bytes> {
         let chunk = self.rest.take()?;
         let length = chunk.length().min(BUFFER_BYTES);
-        if length < chunk.length() {
-            self.rest = Some(chunk.subarray(length, chunk.length()));
+        let slice = chunk.subarray(0, length).to_vec();
+        match length < chunk.length() {
+            true => self.rest = Some(chunk.subarray(length, chunk.length())),
+            false => release(&chunk.buffer()),
         }
-        Some(chunk.subarray(0, length).to_vec().into())
+        Some(slice.into())
+    }
+}
+
+/// Frees a buffer's memory now rather than when it is collected, where the platform can.
+fn release(buffer: &ArrayBuffer) {
+    if let Ok(transfer) = host::get(buffer, "transfer").dyn_into::<Function>() {
+        let _ = transfer.call1(buffer, &0.into());
     }
 }
 

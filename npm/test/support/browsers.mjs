@@ -11,7 +11,17 @@ import { chromium } from "playwright-core";
 
 const which = (name) => (process.env.PATH ?? "").split(":").map((folder) => `${folder}/${name}`).find(existsSync);
 
+const QUIET = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
 const DRIVERS = {
+  chromium: {
+    driver: () => which("chromedriver"),
+    args: (port) => [`--port=${port}`],
+    capabilities: {
+      browserName: "chrome",
+      "goog:chromeOptions": { binary: which("chromium"), args: ["--headless", "--no-sandbox", ...QUIET] },
+    },
+  },
   firefox: {
     driver: () => which("firefox-esr") && which("geckodriver"),
     args: (port) => ["--port", port, "--log", "fatal"],
@@ -32,12 +42,13 @@ export function missing(name) {
 
 export const launch = (name, options) => (name === "chromium" ? launchChromium(options) : launchDriver(name));
 
+/** An engine with nobody watching its network: Playwright has Chromium keep 200 MB of bodies. */
+export const launchUnwatched = (name) => launchDriver(name);
+
 async function launchChromium({ args = [] } = {}) {
-  const quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const browser = await chromium.launch({ executablePath: which("chromium"), args: [...quiet, ...args] });
+  const browser = await chromium.launch({ executablePath: which("chromium"), args: [...QUIET, ...args] });
   const page = await browser.newPage();
   return {
-    browser,
     page,
     open: (address) => page.goto(address),
     call: (name, ...args) => page.evaluate(([name, args]) => globalThis[name](...args), [name, args]),
@@ -106,7 +117,7 @@ async function launchDriver(name) {
   const session = `/session/${sessionId}`;
   await ask("POST", `${session}/timeouts`, { script: 300_000, pageLoad: 60_000 });
   return {
-    driver: child,
+    pid: child.pid,
     open: (url) => ask("POST", `${session}/url`, { url }),
     async call(name, ...args) {
       const script = `const [name, args, done] = arguments;
