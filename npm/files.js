@@ -270,6 +270,7 @@ class NarrowsFile extends Readable {
   #collect; // bytes set aside for `bytes()`
   #collecting;
   #closing; // a promise of the report
+  #entered = false; // whether blocks are those of an entry
   untouched = true;
 
   constructor(raw, { collect = 1 << 20 }, reason, ended) {
@@ -286,9 +287,7 @@ class NarrowsFile extends Readable {
   async #read(read) {
     this.untouched = false;
     try {
-      const value = await read();
-      if (value === undefined && (await this.report())) this.stop();
-      return value;
+      return await read();
     } catch (error) {
       this.#ended();
       const ended = this.#reason();
@@ -301,12 +300,14 @@ class NarrowsFile extends Readable {
     return this.#read(async () => {
       const block = await this.#raw.nextBlock(this.#lent);
       this.#lent = block?.buffer;
+      if (!block && !this.#entered) this.stop(); // the end
       return block;
     });
   }
 
   /** The entries of an archive, one at a time; what is left of one is skipped. */
   async *entries() {
+    this.#entered = true;
     try {
       for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); ) yield new Entry(this, entry);
     } finally {

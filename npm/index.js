@@ -28,9 +28,11 @@ async function instantiate(input) {
 /** Bytes of WebAssembly memory. It grows and never shrinks. */
 export const memoryBytes = () => memory?.buffer.byteLength ?? 0;
 
-// A thread that others need must be given back now and then: a task of ours ends after this long.
-const SLICE = 8;
+// A thread that others need must be given back now and then: after so many ms, but not for less
+// work than that many bytes, for waiting for the network has given it back already.
+const [SLICE, WORK] = [8, 512 * 1024];
 let sliceEnd = 0;
+let work = 0;
 
 function nextTask() {
   if (globalThis.scheduler?.yield) return globalThis.scheduler.yield();
@@ -43,11 +45,14 @@ function nextTask() {
 }
 
 async function yielding(read) {
-  if (performance.now() > sliceEnd) {
+  if (work >= WORK && performance.now() > sliceEnd) {
     await nextTask();
     sliceEnd = performance.now() + SLICE;
+    work = 0;
   }
-  return read();
+  const block = await read();
+  work += block?.length ?? 0;
+  return block;
 }
 
 const rawBudgets = new WeakMap();

@@ -5,7 +5,8 @@ import { gzipSync } from "node:zlib";
 
 const root = new URL("../", import.meta.url).pathname;
 const target = "wasm32-unknown-unknown";
-const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: "inherit" });
+const env = { ...process.env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: process.env.WASM_FLAGS ?? "-C target-feature=+simd128" };
+const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: "inherit", env });
 
 run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", "narrows-wasm");
 const built = `target/${target}/wasm/narrows_wasm.wasm`;

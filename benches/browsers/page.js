@@ -1,0 +1,105 @@
+// A week of zips, downloaded, unpacked and counted: narrows and what people write by hand.
+
+const count = (block) => {
+  let rows = 0;
+  for (let at = block.indexOf(10); at >= 0; at = block.indexOf(10, at + 1)) rows++;
+  return rows;
+};
+
+/** Some at a time, by hand. */
+async function pool(urls, limit, work) {
+  const rest = urls[Symbol.iterator]();
+  const worker = async () => {
+    for (const url of rest) await work(url);
+  };
+  await Promise.all(Array.from({ length: limit }, worker));
+}
+
+/** The first entry of a zip that has its sizes in front, as these have. */
+function entryOf(zip) {
+  const view = new DataView(zip.buffer, zip.byteOffset);
+  const start = 30 + view.getUint16(26, true) + view.getUint16(28, true);
+  return zip.subarray(start, start + view.getUint32(18, true));
+}
+
+const ours = (module) => async (urls, limit) => {
+  const { stream } = await import(module);
+  let rows = 0;
+  const counts = await stream(urls, { limit, unpack: true, collect: 0 }).each(async (file) => {
+    for await (const block of file) rows += count(block);
+  });
+  if (counts.done !== urls.length) throw new Error(JSON.stringify(counts));
+  return rows;
+};
+
+const RUNNERS = {
+  page: ours("/npm/index.js"),
+  worker: ours("/npm/worker.js"),
+  async hand(urls, limit) {
+    let rows = 0;
+    await pool(urls, limit, async (url) => {
+      const zip = new Uint8Array(await (await fetch(url)).arrayBuffer());
+      const text = new Blob([entryOf(zip)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+      const reader = text.getReader();
+      for (let read; !(read = await reader.read()).done; ) rows += count(read.value);
+    });
+    return rows;
+  },
+  async fflate(urls, limit) {
+    const { Unzip, UnzipInflate } = await import("/node_modules/fflate/esm/browser.js");
+    let rows = 0;
+    await pool(urls, limit, async (url) => {
+      const reader = (await fetch(url)).body.getReader();
+      const unzip = new Unzip((entry) => {
+        entry.ondata = (error, block) => {
+          if (error) throw error;
+          rows += count(block);
+        };
+        entry.start();
+      });
+      unzip.register(UnzipInflate);
+      for (let read; !(read = await reader.read()).done; ) unzip.push(read.value);
+      unzip.push(new Uint8Array(0), true);
+    });
+    return rows;
+  },
+  async zipjs(urls, limit) {
+    const { ZipReaderStream } = await import("/node_modules/@zip.js/zip.js/index.js");
+    let rows = 0;
+    await pool(urls, limit, async (url) => {
+      for await (const entry of (await fetch(url)).body.pipeThrough(new ZipReaderStream())) {
+        const reader = entry.readable.getReader();
+        for (let read; !(read = await reader.read()).done; ) rows += count(read.value);
+      }
+    });
+    return rows;
+  },
+};
+
+/** The longest time for which the thread did not come back, in ms. */
+function watchGaps() {
+  let longest = 0;
+  let last = performance.now();
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    port2.postMessage(0);
+  };
+  port2.postMessage(0);
+  return () => (port1.close(), longest);
+}
+
+globalThis.race = async (name, urls, limit, gaps) => {
+  const longTasks = [];
+  if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
+    const observer = new PerformanceObserver((list) => longTasks.push(...list.getEntries().map(({ duration }) => duration)));
+    observer.observe({ type: "longtask" });
+  }
+  const stop = gaps ? watchGaps() : () => 0;
+  const start = performance.now();
+  const rows = await RUNNERS[name](urls, limit);
+  const time = performance.now() - start;
+  return { rows, time, gap: stop(), longTasks };
+};
