@@ -73,7 +73,8 @@ export const makeStream = (engine, sources, options) => new FileStream(engine, s
 const OUTCOMES = ["done", "skipped", "failed", "cancelled"];
 
 class FileStream {
-  #raw; // a promise of the engine's stream
+  #engine;
+  #raw; // a promise of the engine's stream, once it was needed
   #iterator;
   #options;
   #over = false; // everything was handed out
@@ -82,6 +83,7 @@ class FileStream {
   #last; // the file handed out last
   #error; // what ends the stream: { reason }
   #release = () => {};
+  #progress;
   #timer;
 
   constructor(engine, sources, { budget, signal, onProgress, progressInterval = 100, unpack, ...rest } = {}) {
@@ -92,13 +94,18 @@ class FileStream {
     const aborted = () => this.#end({ reason: signal.reason });
     signal?.addEventListener("abort", aborted);
     this.#release = () => signal?.removeEventListener("abort", aborted);
-    this.#raw = this.#error ? Promise.resolve() : this.#begin(engine, onProgress, progressInterval);
-    this.#raw.catch(() => {}); // told when it is used
+    this.#engine = engine;
+    this.#progress = [onProgress, progressInterval];
   }
 
-  async #begin(engine, onProgress, interval) {
+  #begin() {
+    if (!this.#closed) this.#raw ??= this.#start(...this.#progress);
+    return this.#raw;
+  }
+
+  async #start(onProgress, interval) {
     try {
-      const raw = await engine.open(() => this.#pull(), this.#options, this.budget);
+      const raw = await this.#engine.open(() => this.#pull(), this.#options, this.budget);
       if (this.#closed) raw.close();
       else if (onProgress) {
         this.#timer = setInterval(async () => onProgress(await raw.stats()), interval);
@@ -140,7 +147,7 @@ class FileStream {
   /** The next file whose first bytes are there, or that has failed. */
   async next() {
     if (this.#last?.untouched) this.#last.cancel(); // nobody will read it, and it has a place
-    const raw = await this.#raw;
+    const raw = await this.#begin();
     const file = this.#closed ? undefined : await raw.next().catch((error) => Promise.reject(fail(error)));
     if (file && !this.#closed) {
       const ended = () => (this.#open.delete(value), this.#endWhenOver());
@@ -162,7 +169,7 @@ class FileStream {
   /** Ends everything: what is open is aborted, its memory given back. `break` calls it. */
   async return(value) {
     this.#end();
-    await this.#raw.catch(() => {});
+    await this.#raw?.catch(() => {});
     return { done: true, value };
   }
 
@@ -170,20 +177,25 @@ class FileStream {
     return this;
   }
 
-  /** A snapshot of the counters. */
+  /** A snapshot of the counters; undefined before there is one. */
   async stats() {
     return (await this.#raw)?.stats();
+  }
+
+  /** What each file in flight is at. */
+  async transfers() {
+    return (await (await this.#raw)?.transfers()) ?? [];
   }
 
   /** Changes how many may be in flight, from now on. */
   async setLimit(limit) {
     if (!Number.isSafeInteger(limit) || limit < 1) throw invalid(`a limit must be at least 1, not ${limit}`);
-    await (await this.#raw)?.setLimit(limit);
+    await (await this.#begin())?.setLimit(limit);
   }
 
   /** Ends the stream in order: what has not been delivered is delivered as cancelled. */
   async cancel() {
-    await (await this.#raw)?.cancel();
+    await (await this.#begin())?.cancel();
   }
 
   /** Reads every file with `work`, several at once, and counts how they ended. */

@@ -89,6 +89,7 @@ export const engine = {
         return file && localFile(file);
       },
       stats: () => raw.stats(),
+      transfers: () => raw.transfers(),
       setLimit: (limit) => raw.setLimit(limit),
       cancel: () => raw.cancel(),
       close: () => raw.close(),

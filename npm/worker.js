@@ -96,6 +96,7 @@ export class NarrowsWorker {
         return next && file(next);
       },
       stats: () => after(stream, "stats", []),
+      transfers: () => after(stream, "transfers", []),
       setLimit: (limit) => after(stream, "setLimit", [limit]),
       cancel: () => after(stream, "cancel", []),
       close: async () => {

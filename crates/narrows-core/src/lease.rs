@@ -21,6 +21,8 @@ use crate::{
 pub(crate) struct Lease {
     shared: Arc<Mutex<State>>,
     ledger: Ledger,
+    /// Of its source in the list.
+    index: u64,
 }
 
 struct State {
@@ -40,9 +42,15 @@ struct State {
 }
 
 impl Lease {
-    pub(crate) fn new(reservation: Reservation, blocks_max: u32, block_bytes: usize, ledger: Ledger) -> Self {
+    pub(crate) fn new(
+        index: u64,
+        reservation: Reservation,
+        blocks_max: u32,
+        block_bytes: usize,
+        ledger: Ledger,
+    ) -> Self {
         let phase = Phase::Requesting;
-        ledger.lock().move_phase(None, Some((phase, reservation.bytes())));
+        ledger.lock().move_phase(index, None, Some((phase, reservation.bytes())));
         let state = State {
             reservation,
             phase: Some(phase),
@@ -53,7 +61,7 @@ impl Lease {
             waiting: None,
             ended: false,
         };
-        Self { shared: Arc::new(Mutex::new(state)), ledger }
+        Self { shared: Arc::new(Mutex::new(state)), ledger, index }
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {
@@ -61,7 +69,7 @@ impl Lease {
         if state.phase.is_some_and(|current| current != phase) {
             let bytes = state.reservation.bytes();
             let from = state.phase.replace(phase);
-            self.ledger.lock().move_phase(from.map(|phase| (phase, bytes)), Some((phase, bytes)));
+            self.ledger.lock().move_phase(self.index, from.map(|phase| (phase, bytes)), Some((phase, bytes)));
         }
     }
 
@@ -94,7 +102,7 @@ impl Lease {
         let changed = change(&mut state.reservation);
         let after = state.reservation.bytes();
         if let Some(phase) = state.phase {
-            self.ledger.lock().move_phase(Some((phase, before)), Some((phase, after)));
+            self.ledger.lock().move_phase(self.index, Some((phase, before)), Some((phase, after)));
         }
         changed
     }
@@ -151,7 +159,7 @@ impl Lease {
                 state.phase = None;
             }
             let to = state.phase.map(|phase| (phase, after));
-            self.ledger.lock().move_phase(phase.map(|phase| (phase, before)), to);
+            self.ledger.lock().move_phase(self.index, phase.map(|phase| (phase, before)), to);
             return;
         }
         buffer.clear();
@@ -177,7 +185,7 @@ impl Lease {
             state.phase = Some(Phase::Received);
         }
         let to = state.phase.map(|phase| (phase, state.reservation.bytes()));
-        self.ledger.lock().move_phase(from, to);
+        self.ledger.lock().move_phase(self.index, from, to);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

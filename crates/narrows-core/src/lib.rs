@@ -50,5 +50,5 @@ pub use report::{Hex, Outcome, Proof, Report};
 pub use retry::RetryPolicy;
 pub use source::{BadLine, Source, parse_hex, public_url};
 pub use spool::{Spool, SpoolFile};
-pub use stats::{Phase, Stats};
+pub use stats::{Phase, Stats, TransferStats};
 pub use window::{Handle, Window};

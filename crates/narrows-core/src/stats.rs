@@ -1,7 +1,7 @@
 //! Counters of a window, readable at any time as one coherent snapshot.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,6 +28,17 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// A stable word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Requesting => "requesting",
+            Self::Receiving => "receiving",
+            Self::Waiting => "waiting",
+            Self::BackingOff => "backing_off",
+            Self::Received => "received",
+        }
+    }
+
     /// All of them, in the order of [`Stats::reserved_by_phase`].
     pub const ALL: [Self; 5] = [Self::Requesting, Self::Receiving, Self::Waiting, Self::BackingOff, Self::Received];
 }
@@ -75,6 +86,17 @@ pub struct Stats {
     pub oldest: Duration,
 }
 
+/// A transfer at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TransferStats {
+    /// Place of its source in the list, from 0.
+    pub index: u64,
+    /// What it is at.
+    pub phase: Phase,
+    /// Bytes of the budget it has reserved.
+    pub reserved: u64,
+}
+
 /// The live counters behind [`Stats`], shared by a window and its transfers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger(Arc<Mutex<Counters>>);
@@ -88,6 +110,8 @@ pub(crate) struct Counters {
     /// as many as the budget has room for.
     handed: BTreeSet<(Timestamp, u64)>,
     next_block: u64,
+    /// What each transfer with a reservation is at. At most as many as the budget has room for.
+    transfers: BTreeMap<u64, (Phase, u64)>,
 }
 
 impl Ledger {
@@ -108,6 +132,14 @@ impl Ledger {
             oldest: age(&counters.started),
             ..counters.stats.clone()
         }
+    }
+}
+
+impl Ledger {
+    pub(crate) fn transfers(&self) -> Vec<TransferStats> {
+        let counters = self.lock();
+        let transfers = counters.transfers.iter();
+        transfers.map(|(&index, &(phase, reserved))| TransferStats { index, phase, reserved }).collect()
     }
 }
 
@@ -148,7 +180,11 @@ impl Counters {
         self.stats.held -= bytes;
     }
 
-    pub(crate) fn move_phase(&mut self, from: Option<(Phase, u64)>, to: Option<(Phase, u64)>) {
+    pub(crate) fn move_phase(&mut self, index: u64, from: Option<(Phase, u64)>, to: Option<(Phase, u64)>) {
+        match to {
+            Some(now) => drop(self.transfers.insert(index, now)),
+            None => drop(self.transfers.remove(&index)),
+        }
         if let Some((phase, bytes)) = from {
             self.stats.reserved_by_phase[phase as usize] -= bytes;
             self.stats.transfers_by_phase[phase as usize] -= 1;

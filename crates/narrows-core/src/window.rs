@@ -26,7 +26,7 @@ use crate::{
     report::Outcome,
     retry::RetryTokens,
     source::Source,
-    stats::{Ledger, Stats},
+    stats::{Ledger, Stats, TransferStats},
     transfer::{Setup, Transfer},
 };
 
@@ -243,7 +243,13 @@ where
             };
             let reservation = ready!(claim.poll(cx));
             if let Some((source, _)) = self.admitting.take() {
-                let lease = Lease::new(reservation, self.options.blocks, self.options.block_bytes, self.ledger.clone());
+                let lease = Lease::new(
+                    self.next_index,
+                    reservation,
+                    self.options.blocks,
+                    self.options.block_bytes,
+                    self.ledger.clone(),
+                );
                 self.admit(source, lease);
             }
         }
@@ -336,6 +342,12 @@ impl<C: Clock> Handle<C> {
     /// and not yet delivered is cancelled, and delivered so for its report.
     pub fn cancel(&self) {
         self.slots.cancel();
+    }
+
+    /// What each transfer is at, in the list's order: those in flight, and those that have ended
+    /// while their consumer still holds blocks.
+    pub fn transfers(&self) -> Vec<TransferStats> {
+        self.ledger.transfers()
     }
 
     /// A snapshot of the window's counters.

@@ -1,6 +1,6 @@
 //! Reports, entries and counters as plain objects.
 
-use narrows_core::{Hex, Outcome, Report, Stats, unpack};
+use narrows_core::{Hex, Outcome, Report, Stats, TransferStats, unpack};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -75,6 +75,22 @@ pub(crate) fn entry(entry: &unpack::Entry) -> JsValue {
         is_directory: entry.is_directory(),
         declared_size: entry.declared_size.map(|size| size as f64),
     })
+}
+
+#[derive(Serialize)]
+struct TransferObject {
+    index: f64,
+    phase: &'static str,
+    reserved: f64,
+}
+
+pub(crate) fn transfers(transfers: &[TransferStats]) -> JsValue {
+    let object = |&TransferStats { index, phase, reserved }: &TransferStats| TransferObject {
+        index: index as f64,
+        phase: phase.name(),
+        reserved: reserved as f64,
+    };
+    to_js(&transfers.iter().map(object).collect::<Vec<_>>())
 }
 
 #[derive(Serialize)]

@@ -97,6 +97,11 @@ impl RawStream {
         reports::stats(&self.handle.stats())
     }
 
+    /// What each transfer is at, in the list's order.
+    pub fn transfers(&self) -> JsValue {
+        reports::transfers(&self.handle.transfers())
+    }
+
     /// Changes how many may be in flight, at least 1.
     #[wasm_bindgen(js_name = setLimit)]
     pub fn set_limit(&self, limit: f64) {

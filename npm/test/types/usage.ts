@@ -1,0 +1,48 @@
+// Compiled, never run: what users write must pass, and what is wrong must not.
+import { Budget, NarrowsError, init, memoryBytes, plan, stream, type File, type Stats } from "narrows";
+import { NarrowsWorker, stream as inWorker } from "narrows/worker";
+
+async function usage(signal: AbortSignal): Promise<number> {
+  await init();
+  const budget = new Budget(64 << 20);
+  let total: number = memoryBytes();
+  for await (const file of stream(["https://a/b.zip", new URL("https://a/c"), { url: "https://a/d", size: 3 }], {
+    budget,
+    signal,
+    unpack: { maxEntrySize: 1 << 30, allow: { trailingData: true } },
+    onProgress: (stats: Stats) => void stats.reserved,
+  })) {
+    for await (const entry of file.entries()) {
+      const name: string = entry.name;
+      for await (const block of entry) total += block.length + name.length;
+    }
+    const outcome: "done" | "skipped" | "failed" | "cancelled" | undefined = (await file.report())?.outcome;
+    void outcome;
+  }
+  const counts = await inWorker(
+    (async function* () {
+      yield "https://a/e";
+    })(),
+    { order: "list" },
+  ).each(async (file: File) => {
+    for await (const line of file.lines()) total += line.length;
+    new Response(file.toReadableStream());
+  });
+  total += counts.done + (await plan({ limit: 3 })).peak;
+  new NarrowsWorker({ recycleAbove: 1 << 20 }).close();
+  return total;
+}
+
+// @ts-expect-error: misspelt
+stream([], { limitt: 3 });
+// @ts-expect-error: no such order
+stream([], { order: "random" });
+// @ts-expect-error: a source needs an address
+stream([{ size: 3 }]);
+// @ts-expect-error: one address is no list
+inWorker(new URL("https://a/"));
+
+export function code(error: unknown): string | undefined {
+  return error instanceof NarrowsError && error.retryable ? error.code : undefined;
+}
+export default usage;
