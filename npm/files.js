@@ -83,6 +83,8 @@ class FileStream {
   #last; // the file handed out last
   #error; // what ends the stream: { reason }
   #release = () => {};
+  #gone; // a promise of its end
+  #final; // its last counters
   #progress;
   #timer;
 
@@ -113,7 +115,8 @@ class FileStream {
         this.#release = ((release) => async () => {
           release();
           clearInterval(this.#timer);
-          onProgress(await raw.stats());
+          await this.#gone;
+          onProgress(this.#final);
         })(this.#release);
       }
       return raw;
@@ -139,7 +142,12 @@ class FileStream {
     this.#closed = true;
     this.#error ??= error;
     for (const file of this.#open) file.cancel();
-    this.#raw?.then((raw) => raw?.close(), () => {});
+    this.#gone = this.#raw
+      ?.then(async (raw) => {
+        this.#final = await raw?.stats();
+        await raw?.close();
+      })
+      .catch(() => {});
     Promise.resolve(this.#iterator?.return?.()).catch(() => {});
     this.#release();
   }
@@ -157,6 +165,7 @@ class FileStream {
     }
     this.#over = true;
     this.#endWhenOver();
+    await this.#gone;
     if (this.#error) throw this.#error.reason;
     return { done: true, value: undefined };
   }
@@ -169,7 +178,7 @@ class FileStream {
   /** Ends everything: what is open is aborted, its memory given back. `break` calls it. */
   async return(value) {
     this.#end();
-    await this.#raw?.catch(() => {});
+    await this.#gone;
     return { done: true, value };
   }
 
@@ -179,7 +188,7 @@ class FileStream {
 
   /** A snapshot of the counters; undefined before there is one. */
   async stats() {
-    return (await this.#raw)?.stats();
+    return this.#final ?? (await this.#raw)?.stats();
   }
 
   /** What each file in flight is at. */
@@ -216,6 +225,7 @@ class FileStream {
       running.add(run);
     }
     await Promise.all(running);
+    await this.#gone;
     return counts;
   }
 }
