@@ -1,6 +1,7 @@
 #!/bin/sh
-# Passes all tests, installing what they need: the wasm32 target, and nginx where it can. What
-# cannot be installed is said, and the tests that want it say that they were skipped.
+# Passes all tests, installing what they need: the wasm32 target, nginx and browsers where it can,
+# wasm-bindgen and geckodriver, npm packages. What cannot be installed is said, and the tests that
+# want it say that they were skipped.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -25,7 +26,8 @@ cargo fmt --all --check
 step "clippy"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet \
-    -p narrows-unpack -p narrows-core -p narrows-sim -p wasm-tests -- -D warnings
+    -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p wasm-tests \
+    --all-targets -- -D warnings
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
@@ -35,5 +37,7 @@ cargo build --release --quiet -p narrows-cli
 
 step "tests"
 cargo test --workspace
+
+./scripts/test-browsers.sh
 
 step "everything passed"

@@ -4,7 +4,7 @@ import { after, before, describe, it } from "node:test";
 import { zipSync } from "fflate";
 import { chromium } from "playwright-core";
 import { createServer } from "vite";
-import { missing } from "../../npm/test/support/browsers.mjs";
+import { missing, which } from "../../npm/test/support/browsers.mjs";
 import { root, startOrigin } from "../../npm/test/support/servers.mjs";
 
 describe("the page", { skip: missing("chromium") }, () => {
@@ -14,7 +14,7 @@ describe("the page", { skip: missing("chromium") }, () => {
     process.env.VITE_ORIGIN = origin.base;
     server = await createServer({ root: `${root}www`, configFile: `${root}www/vite.config.js`, logLevel: "error", server: { host: "127.0.0.1", port: 0 } });
     await server.listen();
-    browser = await chromium.launch({ executablePath: "/usr/bin/chromium" });
+    browser = await chromium.launch({ executablePath: which("chromium") });
   });
   after(async () => {
     await browser?.close();

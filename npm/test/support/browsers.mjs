@@ -9,7 +9,8 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
-const which = (name) => (process.env.PATH ?? "").split(":").map((folder) => `${folder}/${name}`).find(existsSync);
+/** Where a command is, if it is. */
+export const which = (name) => (process.env.PATH ?? "").split(":").map((folder) => `${folder}/${name}`).find(existsSync);
 
 const QUIET = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
