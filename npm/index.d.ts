@@ -76,7 +76,7 @@ export interface TransferOptions {
   notFound?: "fail" | "skip";
   /** Whether and how to unpack zip, gzip and zstd. Default: no. */
   unpack?: boolean | UnpackOptions;
-  /** Largest block. Default 128 KiB. */
+  /** Largest block. Default 128 KiB, 256 KiB from a worker. */
   blockBytes?: number;
   /** Length of the ranges in which large files are asked for. Default 1 MiB. */
   segmentBytes?: number;

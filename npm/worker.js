@@ -7,6 +7,8 @@ import { Budget, NarrowsError, fail, makeStream } from "./files.js";
 
 export { Budget, NarrowsError } from "./files.js";
 
+const BLOCK = 256 * 1024; // larger than elsewhere: each is a message both ways
+
 const closed = () => new NarrowsError({ code: "cancelled", message: "the worker was closed", retryable: false });
 
 /** A worker that is started when there is work, and replaced when it has grown and is idle. */
@@ -36,7 +38,7 @@ export class NarrowsWorker {
   /** The memory that a stream with these options needs at most. */
   async plan({ budget, signal, onProgress, ...options } = {}) {
     const bytes = budget?.bytes ?? budget;
-    const plan = await this.#call(0, "plan", [{ ...options, budget: bytes }]).catch((error) => Promise.reject(fail(error)));
+    const plan = await this.#call(0, "plan", [{ blockBytes: BLOCK, ...options, budget: bytes }]).catch((error) => Promise.reject(fail(error)));
     this.#recycle();
     return plan;
   }
@@ -69,7 +71,7 @@ export class NarrowsWorker {
     const worker = this.#ensure();
     let stream;
     try {
-      stream = await this.#call(0, "open", [list, options, number, budget.bytes]);
+      stream = await this.#call(0, "open", [list, { blockBytes: BLOCK, ...options }, number, budget.bytes]);
     } catch (error) {
       this.#lists.delete(list);
       throw error;

@@ -12,7 +12,7 @@ rustup target add wasm32-unknown-unknown
 rustup component add clippy rustfmt 2>/dev/null || true
 if ! command -v nginx >/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        { apt-get update -qq && apt-get install -y -qq nginx-light; } >/dev/null ||
+        { apt-get update -qq && apt-get install -y -qq nginx-light openssl; } >/dev/null ||
             echo "nginx could not be installed; the tests with it will be skipped"
     else
         echo "nginx is not installed; the tests with it will be skipped"
@@ -26,7 +26,7 @@ cargo fmt --all --check
 step "clippy"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet \
-    -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p wasm-tests \
+    -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p narrows -p wasm-tests \
     --all-targets -- -D warnings
 
 step "documentation"

@@ -1,7 +1,7 @@
 //! The few globals of pages, workers and Node that are used by name, so that none of the three
 //! need be known.
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::RequestInit;
 
@@ -18,6 +18,16 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = fetch)]
     pub(crate) fn fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    /// The platform's Web Locks; web-sys counts them among what may still change.
+    #[derive(Clone, Debug)]
+    pub(crate) type Locks;
+
+    #[wasm_bindgen(method)]
+    pub(crate) fn request(this: &Locks, name: &str, callback: &JsValue) -> Promise;
+
+    #[wasm_bindgen(method, js_name = request)]
+    pub(crate) fn request_with(this: &Locks, name: &str, options: &Object, callback: &JsValue) -> Promise;
 
     #[wasm_bindgen(catch, js_name = btoa)]
     pub(crate) fn base64(bytes: &str) -> Result<String, JsValue>;

@@ -26,10 +26,16 @@
 //! ```
 //!
 //! The scheduler and the contract are `narrows_core`'s, the decoders `narrows_unpack`'s, sockets
-//! and files `narrows_native`'s; everything a program needs is here.
+//! and files `narrows_native`'s; everything a program needs is here. Built for wasm32, the adapter
+//! is `narrows_browser`'s instead: `BrowserFetch`, `BrowserClock`, `OpfsSpool`.
 #![forbid(unsafe_code)]
 
+#[cfg(target_arch = "wasm32")]
+pub use narrows_browser::{
+    BrowserClock, BrowserError, BrowserFetch, BrowserOptions, MemoryFile, MemorySpool, OpfsFile, OpfsSpool, SpoolError,
+};
 pub use narrows_core::*;
+#[cfg(not(target_arch = "wasm32"))]
 pub use narrows_native::{
     BuildError, Client, ClientOptions, Delivery, HttpError, RANDOM_ACCESS_BYTES, RandomAccessError, TempFile,
     TempSpool, TokioClock, blocking, for_each, for_each_entry,

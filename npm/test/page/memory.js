@@ -10,10 +10,10 @@ function consumer(pause) {
   };
 }
 
-globalThis.ours = async (place, urls, { limit = 4, budget = 32 * 1024 * 1024, pause = 50 } = {}) => {
+globalThis.ours = async (place, urls, { limit = 4, budget = 32 * 1024 * 1024, pause = 50, ...rest } = {}) => {
   const { stream, memoryBytes } = await import(place === "worker" ? "/npm/worker.js" : "/npm/index.js");
   let bytes = 0;
-  const reading = stream(urls, { limit, budget });
+  const reading = stream(urls, { limit, budget, ...rest });
   const counts = await reading.each(async (file) => {
     const consume = consumer(pause);
     for await (const block of file) {

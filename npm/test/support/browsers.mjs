@@ -44,7 +44,7 @@ export function missing(name) {
 export const launch = (name, options) => (name === "chromium" ? launchChromium(options) : launchDriver(name));
 
 /** An engine with nobody watching its network: Playwright has Chromium keep 200 MB of bodies. */
-export const launchUnwatched = (name) => launchDriver(name);
+export const launchUnwatched = (name, capabilities) => launchDriver(name, capabilities);
 
 async function launchChromium({ args = [] } = {}) {
   const browser = await chromium.launch({ executablePath: which("chromium"), args: [...QUIET, ...args] });
@@ -80,7 +80,7 @@ async function xDisplay() {
   return display;
 }
 
-async function launchDriver(name) {
+async function launchDriver(name, more) {
   const { driver, args, capabilities } = DRIVERS[name];
   const port = await freePort();
   const env = name === "webkit" ? { ...process.env, DISPLAY: await xDisplay() } : process.env;
@@ -114,7 +114,7 @@ async function launchDriver(name) {
       await sleep(100);
     }
   }
-  const { sessionId } = await ask("POST", "/session", { capabilities: { alwaysMatch: capabilities } });
+  const { sessionId } = await ask("POST", "/session", { capabilities: { alwaysMatch: { ...capabilities, ...more } } });
   const session = `/session/${sessionId}`;
   await ask("POST", `${session}/timeouts`, { script: 300_000, pageLoad: 60_000 });
   return {

@@ -4,12 +4,14 @@
 //! The origin is started by the script that runs the tests; its address is fixed, for a page has
 //! no environment.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use narrows_browser::{BrowserClock, BrowserFetch, BrowserOptions};
-use narrows_core::{Clock, Fetch};
+use narrows_browser::{BrowserClock, BrowserFetch, BrowserOptions, MemorySpool, OpfsSpool, SpoolError};
+use narrows_core::{Budget, Clock, Fetch, Spool, SpoolFile};
 use narrows_sim::conformance::{BROWSER_CASES, CASES, Case, run};
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 /// Whether there is an origin of the script's own, so that CORS has something to guard.
@@ -70,4 +72,61 @@ async fn timers_wait_and_are_not_early() {
 #[wasm_bindgen_test]
 fn bodies_are_drained_here() {
     assert!(!BrowserFetch::new(BrowserOptions::default()).profile().holds_back);
+}
+
+#[wasm_bindgen_test]
+async fn a_spool_gives_back_what_was_written_and_leaves_nothing() {
+    let budget = Budget::new(100);
+    let memory = MemorySpool::new(&budget);
+    spools(&memory, 100).await;
+    assert_eq!(budget.reserved(), 0);
+    let both = (memory.create(60).await, memory.create(60).await);
+    assert_eq!(both.1.unwrap_err(), SpoolError::Full { needed: 60, available: 40 });
+
+    // Files are for dedicated workers, and not for every engine's.
+    let files = match OpfsSpool::open().await {
+        Err(SpoolError::Unavailable) => return,
+        opened => opened.unwrap(),
+    };
+    spools(&files, 3_000_000).await;
+    assert!(matches!(files.create(1 << 60).await, Err(SpoolError::Full { .. })));
+    let kept = files.create(10).await.unwrap();
+    // Another spool lets it be: its lock is held.
+    let other = OpfsSpool::open().await.unwrap();
+    assert_eq!(left().await, 2);
+    drop((kept, files, other));
+    for _ in 0..100 {
+        if left().await == 0 {
+            return;
+        }
+        BrowserClock.sleep_until(BrowserClock.now() + Duration::from_millis(20)).await;
+    }
+    panic!("{} directories are left", left().await);
+}
+
+/// Writes as much as a spool's file may hold, and reads it back from here and there.
+async fn spools<S: Spool>(spool: &S, length: usize) {
+    let bytes: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
+    let mut file = spool.create(length as u64).await.unwrap();
+    for part in bytes.chunks(length / 3) {
+        let written = poll_fn(|cx| Pin::new(&mut file).poll_append(cx, part)).await;
+        assert_eq!(written.ok(), Some(part.len()));
+    }
+    let full = poll_fn(|cx| Pin::new(&mut file).poll_append(cx, b"more")).await;
+    assert!(full.is_err(), "beyond its length");
+    let mut buffer = [0; 50];
+    for offset in [0, length / 2, length - 50] {
+        let read = poll_fn(|cx| Pin::new(&mut file).poll_read_at(cx, offset as u64, &mut buffer)).await;
+        assert_eq!(read.ok(), Some(50));
+        assert_eq!(buffer, bytes[offset..offset + 50]);
+    }
+    assert_eq!(poll_fn(|cx| Pin::new(&mut file).poll_read_at(cx, length as u64, &mut buffer)).await.ok(), Some(0));
+}
+
+/// How many spools' directories there are.
+async fn left() -> usize {
+    let script = "navigator.storage.getDirectory().then((top) => top.getDirectoryHandle('narrows-spool')).then(async \
+                  (root) => { let count = 0; for await (const name of root.keys()) count++; return count; })";
+    let counted = js_sys::eval(script).unwrap().dyn_into::<js_sys::Promise>().unwrap();
+    JsFuture::from(counted).await.unwrap().as_f64().unwrap() as usize
 }
