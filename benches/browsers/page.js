@@ -67,8 +67,9 @@ const RUNNERS = {
     const { ZipReaderStream } = await import("/node_modules/@zip.js/zip.js/index.js");
     let rows = 0;
     await pool(urls, limit, async (url) => {
-      for await (const entry of (await fetch(url)).body.pipeThrough(new ZipReaderStream())) {
-        const reader = entry.readable.getReader();
+      const entries = (await fetch(url)).body.pipeThrough(new ZipReaderStream()).getReader();
+      for (let entry; !(entry = await entries.read()).done; ) {
+        const reader = entry.value.readable.getReader();
         for (let read; !(read = await reader.read()).done; ) rows += count(read.value);
       }
     });
