@@ -1,0 +1,143 @@
+//! What happens, answer by answer, where bodies are drained in segments.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    future::{Ready, ready},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use narrows_core::{
+    Body, Budget, ByteRange, Clock, ContentRange, Fetch, FetchErrorKind, Head, Options, Outcome, Profile, Proof,
+    Request, Response, Source, Timestamp, Window,
+};
+use narrows_sim::SimError;
+
+/// Gives the next answer to whatever it is asked, at once.
+#[derive(Clone, Default)]
+struct Scripted {
+    answers: Rc<RefCell<VecDeque<(Head, ScriptedBody)>>>,
+    asked: Rc<RefCell<Vec<Option<ByteRange>>>>,
+}
+
+struct ScriptedBody {
+    chunks: VecDeque<&'static [u8]>,
+    breaks: bool,
+}
+
+impl Fetch for Scripted {
+    type Error = SimError;
+    type Body = ScriptedBody;
+    type Future = Ready<Result<Response<ScriptedBody>, SimError>>;
+
+    fn profile(&self) -> Profile {
+        Profile { holds_back: false, exchange_bytes: 64 }
+    }
+
+    fn fetch(&self, request: Request) -> Self::Future {
+        self.asked.borrow_mut().push(request.range);
+        let answer = self.answers.borrow_mut().pop_front();
+        ready(answer.map(|(head, body)| Response { head, body }).ok_or(SimError(FetchErrorKind::Tls)))
+    }
+}
+
+impl Body for ScriptedBody {
+    type Error = SimError;
+
+    fn poll_chunk(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SimError>>> {
+        Poll::Ready(match self.chunks.pop_front() {
+            Some(chunk) => Some(Ok(Bytes::from_static(chunk))),
+            None if self.breaks => Some(Err(SimError(FetchErrorKind::Interrupted))),
+            None => None,
+        })
+    }
+}
+
+/// Time stands still, and every wait is over at once.
+#[derive(Clone, Copy)]
+struct Still;
+
+impl Clock for Still {
+    type Sleep = Ready<()>;
+
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+
+    fn sleep_until(&self, _deadline: Timestamp) -> Ready<()> {
+        ready(())
+    }
+}
+
+fn answer(head: Head, chunks: &[&'static [u8]], breaks: bool) -> (Head, ScriptedBody) {
+    (head, ScriptedBody { chunks: chunks.iter().copied().collect(), breaks })
+}
+
+/// A part of eight bytes, without any validator.
+fn part(start: u64, end: u64) -> Head {
+    let range = Some(ContentRange { part: Some((start, end)), total: Some(8) });
+    Head { status: 206, range, length: Some(end - start), ..Head::default() }
+}
+
+/// Downloads what the script gives: how it ended, what came, and what was asked for.
+fn download(answers: Vec<(Head, ScriptedBody)>, segment_bytes: u64) -> (Outcome, Vec<u8>, Vec<Option<ByteRange>>) {
+    let fetch = Scripted { answers: Rc::new(RefCell::new(answers.into())), ..Scripted::default() };
+    let options = Options { segment_bytes, ..Options::default() };
+    let budget = Budget::new(options.working_set(fetch.profile()).total());
+    let mut window =
+        Window::from_iter([Source::new("sim://origin/file")], fetch.clone(), Still, &budget, options).unwrap();
+    let mut delivery = window.next().now_or_never().flatten().expect("at once");
+    let mut bytes = Vec::new();
+    while let Ok(Some(block)) = delivery.next_block().now_or_never().expect("at once") {
+        bytes.extend_from_slice(&block);
+    }
+    let outcome = delivery.report().expect("its end").outcome;
+    drop((delivery, window));
+    assert_eq!(budget.reserved(), 0);
+    let asked = fetch.asked.borrow().clone();
+    (outcome, bytes, asked)
+}
+
+fn code(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Failed(failure) => failure.kind.code(),
+        other => other.name(),
+    }
+}
+
+#[test]
+fn a_body_of_unknown_length_may_be_as_long_as_a_segment() {
+    let whole = Head { status: 200, ..Head::default() };
+    let (outcome, bytes, _) = download(vec![answer(whole.clone(), &[b"abcd", b"efgh"], false)], 8);
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::UnverifiedEnd), &b"abcdefgh"[..]));
+    let (outcome, ..) = download(vec![answer(whole, &[b"abcd", b"efgh", b"i"], false)], 8);
+    assert_eq!(code(&outcome), "needs_ranges");
+}
+
+#[test]
+fn without_a_validator_a_broken_part_is_asked_for_again_and_compared() {
+    let broken = || answer(part(0, 8), &[b"abcd"], true);
+    let (outcome, bytes, asked) = download(vec![broken(), answer(part(0, 8), &[b"abcdef", b"gh"], false)], 8);
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::Length), &b"abcdefgh"[..]));
+    assert_eq!(asked[1].map(|range| range.start), Some(0), "as a whole");
+    // Another version, and nothing handed out yet: it starts over.
+    let other = || answer(part(0, 8), &[b"ABCDEFGH"], false);
+    let (outcome, bytes, _) = download(vec![broken(), other(), other()], 8);
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::Length), &b"ABCDEFGH"[..]));
+}
+
+#[test]
+fn parts_that_nothing_vouches_for_are_done_with_that_said() {
+    let parts = || vec![answer(part(0, 4), &[b"abcd"], false), answer(part(4, 8), &[b"efgh"], false)];
+    let (outcome, bytes, _) = download(parts(), 4);
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::UnverifiedVersion), &b"abcdefgh"[..]));
+    let mut dated = parts();
+    for (head, _) in &mut dated {
+        head.modified = Some("Mon, 05 Jan 2026 00:00:00 GMT".into());
+    }
+    assert_eq!(download(dated, 4).0, Outcome::Done(Proof::Length));
+}
