@@ -156,7 +156,12 @@ class FileStream {
   async next() {
     if (this.#last?.untouched) this.#last.cancel(); // nobody will read it, and it has a place
     const raw = await this.#begin();
-    const file = this.#closed ? undefined : await raw.next().catch((error) => Promise.reject(fail(error)));
+    let file;
+    try {
+      file = this.#closed ? undefined : await raw.next();
+    } catch (error) {
+      this.#end({ reason: fail(error) });
+    }
     if (file && !this.#closed) {
       const ended = () => (this.#open.delete(value), this.#endWhenOver());
       const value = (this.#last = new NarrowsFile(file, this.#options, () => this.#error, ended));

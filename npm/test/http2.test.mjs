@@ -3,25 +3,15 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { launchUnwatched, missing, which } from "./support/browsers.mjs";
+import { freePort, launchUnwatched, missing, which } from "./support/browsers.mjs";
 import { serve, startOrigin } from "./support/servers.mjs";
 
 const STOP = Number(process.env.STOP_MS ?? 3000);
 const nginx = which("nginx") ?? ["/usr/sbin/nginx"].find((path) => which("openssl") && path);
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  return port;
-}
 
 function certificate(folder) {
   const openssl = (...args) => execFileSync("openssl", args, { cwd: folder, stdio: "ignore" });

@@ -57,7 +57,8 @@ async function launchChromium({ args = [] } = {}) {
   };
 }
 
-async function freePort() {
+/** A port that is free now. */
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
