@@ -178,7 +178,7 @@ export const scenarios = {
   /** A block is lent until the next is asked for; what was kept of it is empty then. */
   async lending({ stream }, base) {
     const lengths = [];
-    for await (const file of stream([`${base}/bytes/300000`], {})) {
+    for await (const file of stream([`${base}/bytes/900000`], {})) {
       let kept;
       for await (const block of file) {
         if (kept) lengths.push(kept.length);
