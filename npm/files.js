@@ -9,19 +9,25 @@ export class NarrowsError extends Error {
   }
 }
 
+const ignore = () => {};
+
 /** What the engine threw, as an error. */
 export const fail = (thrown) =>
   thrown instanceof Error || typeof thrown?.code !== "string" ? thrown : new NarrowsError(thrown);
 
-const invalid = (message) => new NarrowsError({ code: "options", message, retryable: false });
+const refusal = (code, message, url) => new NarrowsError({ code, message, url, retryable: false });
+const invalid = (message) => refusal("options", message);
 
 /** Bytes that may be in use at once, by all streams it is given to. */
 export class Budget {
   static DEFAULT = 64 * 1024 * 1024;
   #watch = () => ({ reserved: 0, peak: 0 });
+  #engine;
 
   constructor(bytes = Budget.DEFAULT) {
-    if (!Number.isSafeInteger(bytes) || bytes < 1) throw invalid(`a budget must be a number of bytes, not ${bytes}`);
+    if (!(Number.isSafeInteger(bytes) && bytes > 0 && bytes < 2 ** 31)) {
+      throw invalid(`a budget must be 1 to 2^31 - 1 bytes, not ${bytes}`);
+    }
     this.bytes = bytes;
   }
 
@@ -35,20 +41,30 @@ export class Budget {
     return this.#watch().peak;
   }
 
-  /** For engines: how to read the figures. */
-  watch(read) {
+  /** For engines: how to read the figures. Two that share one would each use all of it. */
+  watch(engine, read) {
+    if (engine !== (this.#engine ??= engine)) throw invalid("a budget serves this page or one worker");
     this.#watch = read;
   }
 }
 
+/** An address as seen from the page, also for an engine that is elsewhere. */
+const absolute = (url) => {
+  try {
+    return new URL(url, globalThis.document?.baseURI).href;
+  } catch {
+    return String(url); // the engine will say what it makes of it
+  }
+};
+
 /** A source as the engine wants it. */
 function toSource(source) {
-  if (typeof source === "string" || source instanceof URL) return { url: String(source) };
+  if (typeof source === "string" || source instanceof URL) return { url: absolute(source) };
   if (source === null || typeof source !== "object" || !("url" in source)) {
     throw invalid(`a source must be an address or an object with one in \`url\`, not ${source}`);
   }
   const { url, size, md5, sha256, headers } = source;
-  return { url: String(url), size, md5, sha256, headers: headers && Object.fromEntries(new Headers(headers)) };
+  return { url: absolute(url), size, md5, sha256, headers: headers && Object.fromEntries(new Headers(headers)) };
 }
 
 /** An iterator over any list: of iterables, async iterables, or a ReadableStream's reader. */
@@ -68,9 +84,13 @@ export function takeBack(buffer) {
   return buffer.transfer ? buffer.transfer() : structuredClone(buffer, { transfer: [buffer] });
 }
 
-export const makeStream = (engine, sources, options) => new FileStream(engine, sources, options);
+/** Runs calls one after another: an engine answers one at a time. */
+function queue() {
+  let last = Promise.resolve();
+  return (call) => (last = last.catch(ignore).then(call));
+}
 
-const OUTCOMES = ["done", "skipped", "failed", "cancelled"];
+export const makeStream = (engine, sources, options) => new FileStream(engine, sources, options);
 
 class FileStream {
   #engine;
@@ -80,44 +100,41 @@ class FileStream {
   #over = false; // everything was handed out
   #closed = false;
   #open = new Set(); // files that were handed out and have not ended
-  #last; // the file handed out last
   #error; // what ends the stream: { reason }
-  #release = () => {};
+  #listError; // what ended the list
+  #inTurn = queue();
+  #release;
   #gone; // a promise of its end
   #final; // its last counters
-  #progress;
+  #tell; // of progress
+  #interval;
   #timer;
 
   constructor(engine, sources, { budget, signal, onProgress, progressInterval = 100, unpack, ...rest } = {}) {
+    const aborted = () => this.#end({ reason: signal.reason });
+    this.#release = () => signal?.removeEventListener("abort", aborted);
     this.budget = budget instanceof Budget ? budget : new Budget(budget);
     this.#options = { ...rest, unpack: unpack === true ? {} : unpack || undefined };
     this.#iterator = iterate(sources);
-    if (signal?.aborted) this.#end({ reason: signal.reason });
-    const aborted = () => this.#end({ reason: signal.reason });
-    signal?.addEventListener("abort", aborted);
-    this.#release = () => signal?.removeEventListener("abort", aborted);
+    if (signal?.aborted) aborted();
+    else signal?.addEventListener("abort", aborted);
     this.#engine = engine;
-    this.#progress = [onProgress, progressInterval];
+    this.#tell = onProgress && ((stats) => stats && onProgress(stats));
+    this.#interval = progressInterval;
   }
 
   #begin() {
-    if (!this.#closed) this.#raw ??= this.#start(...this.#progress);
+    if (!this.#closed) this.#raw ??= this.#start();
     return this.#raw;
   }
 
-  async #start(onProgress, interval) {
+  async #start() {
     try {
       const raw = await this.#engine.open(() => this.#pull(), this.#options, this.budget);
       if (this.#closed) raw.close();
-      else if (onProgress) {
-        this.#timer = setInterval(async () => onProgress(await raw.stats()), interval);
+      else if (this.#tell) {
+        this.#timer = setInterval(() => raw.stats().then(this.#tell, ignore), this.#interval);
         this.#timer.unref?.();
-        this.#release = ((release) => async () => {
-          release();
-          clearInterval(this.#timer);
-          await this.#gone;
-          onProgress(this.#final);
-        })(this.#release);
       }
       return raw;
     } catch (error) {
@@ -132,7 +149,7 @@ class FileStream {
       const { done, value } = await this.#iterator.next();
       return done || this.#closed ? undefined : toSource(value);
     } catch (error) {
-      this.#error ??= { reason: error };
+      this.#listError = { reason: error };
       return undefined;
     }
   }
@@ -141,20 +158,25 @@ class FileStream {
     if (this.#closed) return;
     this.#closed = true;
     this.#error ??= error;
-    for (const file of this.#open) file.cancel();
+    for (const file of this.#open) file.stop();
     this.#gone = this.#raw
       ?.then(async (raw) => {
-        this.#final = await raw?.stats();
+        this.#final = await raw?.stats().catch(ignore);
         await raw?.close();
       })
-      .catch(() => {});
-    Promise.resolve(this.#iterator?.return?.()).catch(() => {});
+      .catch(ignore)
+      .then(() => this.#tell?.(this.#final));
     this.#release();
+    clearInterval(this.#timer);
+    (async () => this.#iterator.return?.())().catch(ignore); // it may be what is running
   }
 
   /** The next file whose first bytes are there, or that has failed. */
-  async next() {
-    if (this.#last?.untouched) this.#last.cancel(); // nobody will read it, and it has a place
+  next() {
+    return this.#inTurn(() => this.#next());
+  }
+
+  async #next() {
     const raw = await this.#begin();
     let file;
     try {
@@ -164,14 +186,16 @@ class FileStream {
     }
     if (file && !this.#closed) {
       const ended = () => (this.#open.delete(value), this.#endWhenOver());
-      const value = (this.#last = new NarrowsFile(file, this.#options, () => this.#error, ended));
+      const value = new NarrowsFile(file, this.#options, () => this.#error, ended);
       this.#open.add(value);
       return { done: false, value };
     }
+    await file?.close(); // it came too late
     this.#over = true;
     this.#endWhenOver();
     await this.#gone;
-    if (this.#error) throw this.#error.reason;
+    const error = this.#error ?? this.#listError;
+    if (error) throw error.reason;
     return { done: true, value: undefined };
   }
 
@@ -187,8 +211,18 @@ class FileStream {
     return { done: true, value };
   }
 
+  /** For one loop; a file that it passed over is given up, for it has a place. */
   [Symbol.asyncIterator]() {
-    return this;
+    let last;
+    return {
+      next: async () => {
+        if (last?.untouched) last.stop();
+        const next = await this.next();
+        last = next.value;
+        return next;
+      },
+      return: (value) => this.return(value),
+    };
   }
 
   /** A snapshot of the counters; undefined before there is one. */
@@ -214,12 +248,13 @@ class FileStream {
 
   /** Reads every file with `work`, several at once, and counts how they ended. */
   async each(work) {
-    const counts = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0]));
+    const counts = { done: 0, skipped: 0, failed: 0, cancelled: 0 };
     const running = new Set();
     for await (const file of this) {
       file.untouched = false;
       const run = (async () => {
         try {
+          await null; // until `run` is there
           await work(file);
         } finally {
           running.delete(run);
@@ -256,14 +291,15 @@ class Readable {
   async *lines({ maxLength = 1 << 20 } = {}) {
     const decoder = new TextDecoder();
     let rest = "";
+    const checked = (line) => {
+      if (line.length <= maxLength) return line;
+      throw refusal("line_too_long", `${this.url}: a line exceeds ${maxLength} characters`, this.url);
+    };
     for await (const block of this) {
       const lines = (rest + decoder.decode(block, { stream: true })).split("\n");
       rest = lines.pop();
-      for (const line of lines) yield line.endsWith("\r") ? line.slice(0, -1) : line;
-      if (rest.length > maxLength) {
-        const message = `${this.url}: a line is longer than ${maxLength} characters`;
-        throw new NarrowsError({ code: "line_too_long", message, url: this.url, retryable: false });
-      }
+      for (const line of lines) yield checked(line.endsWith("\r") ? line.slice(0, -1) : line);
+      checked(rest);
     }
     rest += decoder.decode();
     if (rest) yield rest;
@@ -294,10 +330,9 @@ class NarrowsFile extends Readable {
   #ended;
   #reason;
   #lent;
-  #collect; // bytes set aside for `bytes()`
-  #collecting;
   #closing; // a promise of the report
-  #entered = false; // whether blocks are those of an entry
+  #entry; // the one that blocks are of; null before the first
+  #inTurn = queue();
   untouched = true;
 
   constructor(raw, { collect = 1 << 20 }, reason, ended) {
@@ -305,7 +340,7 @@ class NarrowsFile extends Readable {
     this.#raw = raw;
     this.#reason = reason;
     this.#ended = ended;
-    this.#collect = collect;
+    this.collectMax = collect;
     this.index = raw.index;
     this.url = raw.url;
     this.size = raw.size;
@@ -314,38 +349,42 @@ class NarrowsFile extends Readable {
   async #read(read) {
     this.untouched = false;
     try {
-      return await read();
+      return await this.#inTurn(read);
     } catch (error) {
-      this.#ended();
+      this.stop();
       const ended = this.#reason();
       throw ended ? ended.reason : fail(error);
     }
   }
 
   /** The next block of the whole file, or of the entry that is open. */
-  nextBlock() {
+  async nextBlock(entry = this.#entry) {
+    if (entry !== this.#entry) throw invalid("the entry is no longer open");
     return this.#read(async () => {
       const block = await this.#raw.nextBlock(this.#lent);
       this.#lent = block?.buffer;
-      if (!block && !this.#entered) this.stop(); // the end
+      if (!block && entry === undefined) this.stop(); // the end
       return block;
     });
   }
 
   /** The entries of an archive, one at a time; what is left of one is skipped. */
   async *entries() {
-    this.#entered = true;
+    this.#entry = null;
     try {
-      for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); ) yield new Entry(this, entry);
+      for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); ) {
+        yield (this.#entry = new Entry(this, entry));
+      }
     } finally {
+      this.#entry = null;
       this.stop();
     }
   }
 
   /** Everything at once, if it has room: see the option `collect`. */
-  async bytes(max = this.#collect) {
-    const bytes = await this.#read(() => (this.#collecting = this.#raw.collect(max)));
-    this.#ended();
+  async bytes(max = this.collectMax) {
+    const bytes = await this.#read(() => this.#raw.collect(max));
+    await this.cancel(); // its memory is JavaScript's now
     return bytes;
   }
 
@@ -355,7 +394,7 @@ class NarrowsFile extends Readable {
   }
 
   stop() {
-    return this.cancel().catch(() => {});
+    return this.cancel().catch(ignore);
   }
 
   /** Ends it where it is, and says how. */
@@ -364,13 +403,11 @@ class NarrowsFile extends Readable {
     this.#closing ??= (async () => {
       takeBack(this.#lent);
       this.#lent = undefined;
-      let report = await this.#raw.close();
-      if (!report) {
-        await this.#collecting?.catch(() => {}); // it has the file until it notices
-        report = await this.#raw.report();
+      try {
+        return await this.#raw.close();
+      } finally {
+        this.#ended();
       }
-      this.#ended();
-      return report;
     })();
     return this.#closing;
   }
@@ -387,19 +424,19 @@ class Entry extends Readable {
   }
 
   nextBlock() {
-    return this.#file.nextBlock();
+    return this.#file.nextBlock(this);
   }
 
   stop() {} // what is left is skipped when the next entry is asked for
 
-  async bytes(max = 1 << 20) {
+  async bytes(max = this.#file.collectMax) {
     const parts = [];
     let length = 0;
     for await (const block of this) {
       length += block.length;
-      if (length > max) {
+      if (!(length <= max)) {
         const message = `${this.url}: entry ${this.name} is larger than ${max} bytes; read blocks, or give a larger maximum`;
-        throw new NarrowsError({ code: "too_big_to_collect", message, url: this.url, retryable: false });
+        throw refusal("too_big_to_collect", message, this.url);
       }
       parts.push(block.slice());
     }

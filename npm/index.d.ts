@@ -95,7 +95,7 @@ export interface TransferOptions {
 }
 
 export interface StreamOptions extends TransferOptions {
-  /** Bytes that may be in use at once, or a budget that streams share. Default 64 MiB. */
+  /** Bytes that may be in use at once, or a budget that streams share. Default 64 MiB, below 2 GiB. */
   budget?: number | Budget;
   /** Ends the stream; what it throws then is the signal's reason, whatever its type. */
   signal?: AbortSignal;
@@ -105,8 +105,9 @@ export interface StreamOptions extends TransferOptions {
   progressInterval?: number;
 }
 
-/** Bytes that may be in use at once, by all streams it is given to. */
+/** Bytes that may be in use at once, by all streams of this page, or of one worker, it is given to. */
 export class Budget {
+  /** Fewer than 2 GiB. */
   constructor(bytes?: number);
   readonly bytes: number;
   /** Bytes reserved now. */
@@ -226,7 +227,7 @@ export interface Transfer {
 }
 
 /**
- * Reading in blocks. A block is lent until the next is asked for: then its memory serves again,
+ * Reading in blocks. A block is lent until the next is asked for, or the file is left: its memory serves again,
  * and what was kept of it is empty. Keep a copy (`block.slice()`), or use `bytes()`.
  */
 export interface Readable extends AsyncIterable<Uint8Array<ArrayBuffer>> {
@@ -267,8 +268,11 @@ export interface Entry extends Readable {
   readonly declaredSize?: number;
 }
 
-export interface FileStream extends AsyncIterableIterator<File> {
+/** Several loops may read one stream; each file goes to one of them. */
+export interface FileStream extends AsyncIterable<File> {
   readonly budget: Budget;
+  /** The next file, whatever has become of those before; one that is not read must be cancelled. */
+  next(): Promise<IteratorResult<File, undefined>>;
   /** Ends everything; leaving a loop calls it. */
   return(value?: unknown): Promise<IteratorReturnResult<unknown>>;
   /** Reads all files with `work`, as many at once as are in flight, and counts how they ended. */

@@ -30,7 +30,8 @@ export const memoryBytes = () => memory?.buffer.byteLength ?? 0;
 
 // A thread that others need must be given back now and then: after so many ms, but not for less
 // work than that many bytes, for waiting for the network has given it back already.
-const [SLICE, WORK] = [8, 512 * 1024];
+const SLICE = 8;
+const WORK = 512 * 1024;
 let sliceEnd = 0;
 let work = 0;
 
@@ -61,22 +62,41 @@ function rawBudget(budget) {
   if (!rawBudgets.has(budget)) {
     const raw = new RawBudget(budget.bytes);
     rawBudgets.set(budget, raw);
-    budget.watch(() => ({ reserved: raw.reserved(), peak: raw.peak() }));
+    budget.watch(engine, () => ({ reserved: raw.reserved(), peak: raw.peak() }));
   }
   return rawBudgets.get(budget);
 }
 
-const localFile = (raw) => ({
-  index: raw.index,
-  url: raw.url,
-  size: raw.size,
-  // A buffer that came by message is nobody else's already.
-  nextBlock: (lent, isOurs) => yielding(() => raw.nextBlock(isOurs ? lent : takeBack(lent))),
-  nextEntry: () => yielding(() => raw.nextEntry()),
-  collect: (max) => raw.collect(max),
-  report: () => raw.report(),
-  close: () => raw.close(),
-});
+// Buffers of files that have ended, for the next ones: a fresh one is slow at first touch. At
+// most so many, none larger than that.
+const SPARE = 8;
+const SPARE_BYTES = 256 * 1024;
+const spare = [];
+
+async function nextBlock(raw, into = spare.pop()) {
+  const block = await raw.nextBlock(into);
+  if (!block && into?.byteLength <= SPARE_BYTES && spare.length < SPARE) spare.push(into);
+  return block;
+}
+
+function localFile(raw) {
+  let collecting;
+  return {
+    index: raw.index,
+    url: raw.url,
+    size: raw.size,
+    // A buffer that came by message is nobody else's already.
+    nextBlock: (lent, isOurs) => yielding(() => nextBlock(raw, isOurs ? lent : takeBack(lent))),
+    nextEntry: () => yielding(() => raw.nextEntry()),
+    collect: (max) => (collecting = raw.collect(max)),
+    report: () => raw.report(),
+    async close() {
+      const report = raw.close();
+      if (!report) await collecting?.catch(() => {}); // it has the file until it notices
+      return report ?? raw.report();
+    },
+  };
+}
 
 /** What `files.js` stands on: here the module itself, in worker.js messages to one. */
 export const engine = {
@@ -88,7 +108,7 @@ export const engine = {
         const file = await raw.next();
         return file && localFile(file);
       },
-      stats: () => raw.stats(),
+      stats: async () => raw.stats(),
       transfers: () => raw.transfers(),
       setLimit: (limit) => raw.setLimit(limit),
       cancel: () => raw.cancel(),
@@ -101,7 +121,7 @@ export const engine = {
 export const stream = (sources, options) => makeStream(engine, sources, options);
 
 /** The memory that a stream with these options needs at most, in bytes, term by term. */
-export async function plan({ budget, signal, onProgress, unpack, ...options } = {}) {
+export async function plan({ budget, signal, onProgress, progressInterval, unpack, ...options } = {}) {
   await init();
   try {
     const plan = rawPlan({ ...options, unpack: unpack === true ? {} : unpack || undefined });

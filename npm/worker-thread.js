@@ -36,8 +36,9 @@ const root = {
 async function run({ to, method, args }) {
   const { object, budget } = to === 0 ? { object: root } : (objects.get(to) ?? {});
   if (!object) return {}; // closed
-  if (method === "close") objects.delete(to);
   const value = await object[method](...args);
+  if (method === "close") objects.delete(to);
+  if (objects.size === 0) budgets.clear(); // nothing of theirs is in use
   if (method === "next" && value) {
     const { index, url, size } = value;
     return { value: { ref: register({ object: value, budget }), index, url, size }, budget };

@@ -9,7 +9,20 @@ export { Budget, NarrowsError } from "./files.js";
 
 const BLOCK = 256 * 1024; // larger than elsewhere: each is a message both ways
 
-const closed = () => new NarrowsError({ code: "cancelled", message: "the worker was closed", retryable: false });
+const cancelled = (message) => new NarrowsError({ code: "cancelled", message, retryable: false });
+const closed = () => cancelled("the worker was closed");
+
+/** The report of a file whose worker is gone. */
+const lost = (index, url) => ({
+  index,
+  url,
+  outcome: "cancelled",
+  attempts: 0,
+  bytesReceived: 0,
+  bytesOut: 0,
+  entries: 0,
+  elapsed: 0,
+});
 
 /** A worker that is started when there is work, and replaced when it has grown and is idle. */
 export class NarrowsWorker {
@@ -36,7 +49,7 @@ export class NarrowsWorker {
   }
 
   /** The memory that a stream with these options needs at most. */
-  async plan({ budget, signal, onProgress, ...options } = {}) {
+  async plan({ budget, signal, onProgress, progressInterval, ...options } = {}) {
     const bytes = budget?.bytes ?? budget;
     const plan = await this.#call(0, "plan", [{ blockBytes: BLOCK, ...options, budget: bytes }]).catch((error) => Promise.reject(fail(error)));
     this.#recycle();
@@ -65,9 +78,9 @@ export class NarrowsWorker {
     this.#lists.set(list, pull);
     if (!this.#budgets.has(budget)) this.#budgets.set(budget, ++this.#last);
     const number = this.#budgets.get(budget);
-    if (!this.#figures.has(number)) this.#figures.set(number, { reserved: 0, peak: 0 });
-    const figures = this.#figures.get(number);
-    budget.watch(() => figures);
+    const figures = this.#figures.get(number) ?? { reserved: 0, peak: budget.peak };
+    this.#figures.set(number, figures);
+    budget.watch(this, () => figures);
     const worker = this.#ensure();
     let stream;
     try {
@@ -81,17 +94,31 @@ export class NarrowsWorker {
       isGone() ? Promise.reject(closed()) : this.#call(to, method, args, transfer);
     // Of a worker that is gone, nothing is left to be closed, nor told.
     const after = (to, method, args) => (isGone() ? Promise.resolve() : this.#call(to, method, args));
-    const file = ({ ref, index, url, size }) => ({
-      index,
-      url,
-      size,
-      // To post a buffer is to take it back.
-      nextBlock: (lent) => (lent?.byteLength ? on(ref, "nextBlock", [lent, true], [lent]) : on(ref, "nextBlock", [])),
-      nextEntry: () => on(ref, "nextEntry", []),
-      collect: (max) => on(ref, "collect", [max]),
-      report: () => after(ref, "report", []),
-      close: () => after(ref, "close", []),
-    });
+    const file = ({ ref, index, url, size }) => {
+      let failed, closing;
+      const read = async (method, args, transfer) => {
+        const outcome = (await closing)?.outcome; // then the worker knows it no more
+        if (failed) throw failed;
+        if (outcome === "cancelled") throw cancelled(`${url}: the file was closed before its end`);
+        if (outcome) return undefined;
+        return on(ref, method, args, transfer).catch((error) => Promise.reject((failed = error)));
+      };
+      return {
+        index,
+        url,
+        size,
+        // To post a buffer is to take it back.
+        nextBlock: (lent) => (lent?.byteLength ? read("nextBlock", [lent, true], [lent]) : read("nextBlock", [])),
+        nextEntry: () => read("nextEntry", []),
+        collect: (max) => read("collect", [max]),
+        report: () => after(ref, "report", []),
+        close: () =>
+          (closing = after(ref, "close", []).then(
+            (report) => report ?? lost(index, url),
+            () => lost(index, url), // closed with its worker
+          )),
+      };
+    };
     return {
       next: async () => {
         const next = await on(stream, "next", []);
@@ -105,6 +132,7 @@ export class NarrowsWorker {
         await after(stream, "close", []).catch(() => {}); // closed with the worker
         if (isGone()) return;
         this.#lists.delete(list);
+        if (this.#lists.size === 0) this.#figures.clear(); // budgets keep theirs
         this.#recycle();
       },
     };
@@ -133,18 +161,28 @@ export class NarrowsWorker {
     const worker = this.#ensure();
     const id = ++this.#last;
     return new Promise((resolve, reject) => {
+      try {
+        worker.postMessage({ id, to, method, args }, transfer);
+      } catch (error) {
+        const message = `an option cannot be sent to the worker: ${error.message}`;
+        throw new NarrowsError({ code: "options", message, retryable: false });
+      }
       this.#calls.set(id, { resolve, reject });
-      worker.postMessage({ id, to, method, args }, transfer);
     });
   }
 
   async #receive({ id, value, error, pull, memory, budget, reserved, peak }) {
     this.#memory = memory;
     const figures = this.#figures.get(budget);
-    if (figures) Object.assign(figures, { reserved, peak });
+    if (figures) Object.assign(figures, { reserved, peak: Math.max(peak, figures.peak) });
     if (pull) {
       const worker = this.#worker;
-      worker.postMessage({ pulled: id, source: await this.#lists.get(pull)?.() });
+      const source = await this.#lists.get(pull)?.();
+      try {
+        worker.postMessage({ pulled: id, source });
+      } catch {
+        worker.postMessage({ pulled: id, source: { url: source.url, size: "none that can be sent" } }); // fails as malformed
+      }
       return;
     }
     const call = this.#calls.get(id);

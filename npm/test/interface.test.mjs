@@ -93,6 +93,24 @@ function everywhere(run, place) {
     });
   });
   it("lends blocks", async () => assert.equal(await run("lending", origin.base), true));
+  it("lets careless users get away with it", async () => {
+    const { ahead, ...seen } = await run("careless", origin.base);
+    assert.deepEqual(seen, {
+      texts: [40, 0],
+      shared: [8, 2_400_000],
+      code: "bad_url",
+      thrown: "mine",
+      ended: "enough",
+      list: "no more lists",
+      codes: ["denied"],
+      left: "options",
+      nan: "too_big_to_collect",
+      raced: "cancelled",
+      progress: [true, 3],
+      open: 0,
+    });
+    assert.ok(ahead <= 6, `${ahead} sources pulled for 2 places`);
+  });
   it("holds no body open for a consumer that stops", async () => {
     const seen = await run("stopping", origin.base, "/bytes/8000000", 3000);
     assert.deepEqual(seen, { ...seen, open: [0, 0, 0], other: 200000, bytes: 80_000_000, reserved: 0 });
@@ -119,6 +137,9 @@ for (const name of ["chromium", "firefox", "webkit"]) {
           assert.deepEqual(await browser.call("recycling", origin.base), [true, 0, true, 0]);
         });
       } else {
+        it("keeps pages and workers apart", async () => {
+          assert.deepEqual(await browser.call("mixing"), [true, true, "options", "options", "bad_line", false]);
+        });
         it("says what CORS hides", async () => {
           const codes = await browser.call("scenario", "page", "faults", origin.base, [
             ["/bytes/300000", "no-cors"],

@@ -132,7 +132,8 @@ async function start(): Promise<void> {
   const job = { urls, limit: Number(input("limit").value), budget, consumer };
   running = isNaive ? naive(job) : narrows(job, way === "worker");
   let over = false;
-  const watching = watch(running, isNaive, budget, names, () => over);
+  // Of a worker that was closed, there is nothing more to be watched.
+  const watching = watch(running, isNaive, budget, names, () => over).catch(() => {});
   element("start").textContent = "Stop";
   input("pause").disabled = false;
   try {

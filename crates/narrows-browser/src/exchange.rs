@@ -55,16 +55,28 @@ async fn run(
     queued.set(true);
     let place = adapter.places(&target.origin).acquire_arc().await;
     queued.set(false);
+    // An origin's first range may be the reason for an answer of no use.
+    let plainer = request.range.filter(|range| range.start > 0);
     let (response, abort) = match ask(&adapter, &request, request.range, &target).await {
         Err(reason) => match refusal(&adapter, &target, &reason).await {
             Some(refusal) => return Err(refusal),
             // It may have been a passing fault, or the range: an origin may answer one with an
-            // encoding that Chromium then refuses, and older engines send a preflight for it.
+            // encoding that Chromium then refuses, older engines send a preflight for it, and an
+            // empty blob has no first byte.
             None => {
-                let range = request.range.filter(|range| range.start > 0);
-                ask(&adapter, &request, range, &target).await.map_err(|_| blocked())?
+                let again = ask(&adapter, &request, plainer, &target).await;
+                again.map_err(|reason| if target.is_blob { unreachable(&reason) } else { blocked() })?
             }
         },
+        // A part of what is encoded was decoded as if it were the whole.
+        Ok((response, abort)) if response.status() == 206 && is_decoded(&response.headers()) => {
+            drop(abort);
+            if plainer.is_some() {
+                let text = "the origin sends parts of a compressed form, which browsers cannot put together";
+                return Err(BrowserError::new(FetchErrorKind::Protocol, text));
+            }
+            ask(&adapter, &request, None, &target).await.map_err(|reason| unreachable(&reason))?
+        }
         Ok(answer) => answer,
     };
     if response.type_() == ResponseType::Opaqueredirect {
@@ -83,6 +95,7 @@ struct Target {
     /// `Authorization`, from a user and password in the address, with which `fetch()` refuses it.
     authorization: Option<String>,
     is_own_origin: bool,
+    is_blob: bool,
     is_mixed: bool,
 }
 
@@ -116,6 +129,7 @@ impl Target {
         Ok(Self {
             url: url.href(),
             origin: url.origin(),
+            is_blob: url.protocol() == "blob:",
             authorization,
             is_own_origin: page.as_ref().is_none_or(|page| page.origin() == url.origin()),
             is_mixed: page.is_some_and(|page| page.protocol() == "https:" && !is_secure(&url)),
@@ -127,6 +141,10 @@ fn blocked() -> BrowserError {
     let text = "the origin answers, and the browser keeps the answer from this page: the origin must send \
                 Access-Control-Allow-Origin (CORS), also where it redirects to";
     BrowserError::new(FetchErrorKind::Blocked, text)
+}
+
+fn unreachable(reason: &JsValue) -> BrowserError {
+    BrowserError::new(FetchErrorKind::Connect, host::describe(reason))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -174,9 +192,11 @@ async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<B
         let text = "a page loaded over https may not load from http: give an https address";
         return Some(BrowserError::new(FetchErrorKind::Blocked, text));
     }
-    let unreachable = || BrowserError::new(FetchErrorKind::Connect, host::describe(reason));
+    if target.is_blob {
+        return None;
+    }
     if target.is_own_origin {
-        return Some(unreachable());
+        return Some(unreachable(reason));
     }
     if host::is_offline() {
         return Some(BrowserError::new(FetchErrorKind::Connect, "the browser is offline"));
@@ -186,7 +206,10 @@ async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<B
     init.set_mode(RequestMode::NoCors);
     init.set_cache(RequestCache::NoStore);
     init.set_credentials(adapter.options.credentials);
-    let Ok(probe) = host::fetch(&target.url, &init) else { return Some(unreachable()) };
+    let abort = AbortController::new().ok()?;
+    init.set_signal(Some(&abort.signal()));
+    let _abort = AbortOnDrop::new(abort);
+    let Ok(probe) = host::fetch(&target.url, &init) else { return Some(unreachable(reason)) };
     let failed = JsFuture::from(probe).await.is_err();
     failed.then(|| match host::is_isolated() {
         // Such a page sees no answer that has not agreed to it, so the probe proves nothing.
@@ -194,15 +217,20 @@ async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<B
             FetchErrorKind::Connect,
             format!("{}; or the origin does not let this page read it (CORS)", host::describe(reason)),
         ),
-        false => unreachable(),
+        false => unreachable(reason),
     })
+}
+
+fn is_decoded(headers: &Headers) -> bool {
+    let encoding = headers.get("content-encoding").ok().flatten();
+    encoding.is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"))
 }
 
 fn head(response: &web_sys::Response) -> Head {
     let headers = response.headers();
     let text = |name: &str| headers.get(name).ok().flatten();
     // The platform has decoded the body, so that its length is anyone's guess.
-    let is_decoded = text("content-encoding").is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"));
+    let is_decoded = is_decoded(&headers);
     let length = text("content-length").filter(|_| !is_decoded);
     Head {
         status: response.status(),
@@ -214,6 +242,7 @@ fn head(response: &web_sys::Response) -> Head {
         accepts_ranges: text("accept-ranges").is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
         retry_after: text("retry-after").as_deref().and_then(retry_after),
         encoding: None,
+        decoded: is_decoded,
         hidden: response.type_() == ResponseType::Cors,
     }
 }

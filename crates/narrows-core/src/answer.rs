@@ -44,6 +44,12 @@ impl Pinned {
     }
 }
 
+/// Whether a strong validator makes up for a date that is not there: a part need not have one
+/// (RFC 9110, 15.3.7).
+fn vouched_for(pinned: &Pinned, fresh: &Pinned) -> bool {
+    fresh.modified.is_none() && pinned.validator.is_some() && pinned.validator == fresh.validator
+}
+
 fn strong(head: &Head) -> Option<Arc<str>> {
     let etag = head.etag.as_deref()?;
     (etag.starts_with('"') && etag.len() > 2).then(|| etag.into())
@@ -96,7 +102,7 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             };
             // An answer without a validator, where there was one, proves nothing.
             let same_validator = pinned.validator.is_none() || pinned.validator == fresh.validator;
-            let same_date = pinned.modified == fresh.modified;
+            let same_date = pinned.modified == fresh.modified || vouched_for(pinned, &fresh);
             match same_total && same_validator && same_date {
                 true => {
                     let Pinned { total, inferred, .. } = if pinned.total.is_some() { pinned } else { &fresh };
@@ -115,19 +121,25 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             let same = pinned.validator.is_some() && pinned.validator == fresh.validator;
             let other = pinned.validator.is_some() && fresh.validator.is_some() && !same;
             let longer = matches!((pinned.total, fresh.total), (Some(before), Some(now)) if before != now);
-            match other || longer || pinned.modified != fresh.modified {
+            let other_date = pinned.modified != fresh.modified && !vouched_for(pinned, &fresh);
+            match other || longer || other_date {
                 true => Verdict::Changed,
                 false => Verdict::Replay { end: head.length.or(pinned.total), same },
             }
         }
+        (416, Some(_)) if received > 0 && head.modified.is_some() && head.modified != pinned.modified => {
+            Verdict::Changed
+        }
         // Behind what was received there is nothing, as far as is shown.
         (416, Some(asked)) if head.hidden && head.range.is_none() => match pinned.total {
-            None => Verdict::Complete { pinned: Pinned { total: Some(asked.start), inferred: true, ..pinned.clone() } },
-            Some(_) => Verdict::Changed,
+            None if asked.start == received => {
+                Verdict::Complete { pinned: Pinned { total: Some(received), inferred: true, ..pinned.clone() } }
+            }
+            _ => Verdict::Changed,
         },
-        (416, Some(asked)) => match head.range.and_then(|range| range.total) {
-            // The part would start exactly at the end: there is nothing more.
-            Some(total) if total == asked.start && pinned.total.is_none_or(|before| before == total) => {
+        (416, Some(_)) => match head.range.and_then(|range| range.total) {
+            // The resource ends where we are: there is nothing more.
+            Some(total) if total == received && pinned.total.is_none_or(|before| before == total) => {
                 Verdict::Complete { pinned: Pinned { total: Some(total), ..pinned.clone() } }
             }
             Some(_) if received > 0 => Verdict::Changed,
@@ -194,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn a_part_need_not_repeat_its_date() {
+        let pinned = |validator: Option<&str>| Pinned {
+            total: Some(100),
+            validator: validator.map(Into::into),
+            modified: Some("Mon".into()),
+            ..Pinned::default()
+        };
+        let asked = Some(ByteRange { start: 40, end: None });
+        let answer = head(206, "\"a\"", Some((40, 100)), 100);
+        assert!(matches!(judge(&answer, asked, 40, &pinned(Some("\"a\""))), Verdict::Continue { .. }));
+        assert!(matches!(judge(&answer, asked, 40, &pinned(None)), Verdict::Changed));
+    }
+
+    #[test]
     fn a_whole_body_replays_or_is_another_version() {
         assert!(matches!(resumed(&head(200, "\"a\"", None, 100)), Verdict::Replay { same: true, .. }));
         assert!(matches!(resumed(&head(200, "", None, 100)), Verdict::Replay { same: false, .. }));
@@ -218,6 +244,8 @@ mod tests {
         let end = judged(&hidden(416, 0), 10, None);
         assert!(matches!(&end, Verdict::Complete { pinned } if pinned.total == Some(10) && pinned.inferred));
         assert!(matches!(judged(&hidden(416, 0), 10, Some(14)), Verdict::Changed));
+        let later = Head { modified: Some("Tue".into()), ..hidden(416, 0) };
+        assert!(matches!(judged(&later, 10, None), Verdict::Changed));
         let open = Head { hidden: false, ..hidden(206, 10) };
         assert!(matches!(judged(&open, 0, None), Verdict::Failed(FailureKind::BadRange(_), _)));
     }

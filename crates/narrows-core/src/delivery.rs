@@ -105,34 +105,39 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     ///
     /// Not cancel-safe: blocks collected so far are lost.
     pub async fn collect(&mut self, max: u64) -> Result<Collected, Failure> {
-        let (capacity, mut reservation) = self.reserve_collection(max)?;
-        let mut bytes = Vec::with_capacity(capacity);
+        let mut collected = self.begin_collection(max)?;
+        let capacity = collected.bytes.capacity();
         while let Some(block) = self.next_block().await? {
-            if block.len() > capacity - bytes.len() {
+            if block.len() > capacity - collected.bytes.len() {
                 return Err(self.refuse(FailureKind::TooBigToCollect { needed: None, available: capacity as u64 }));
             }
-            bytes.extend_from_slice(&block);
+            collected.bytes.extend_from_slice(&block);
         }
-        reservation.shrink_to(bytes.capacity() as u64);
-        Ok(Collected { bytes, reservation })
+        collected.fit();
+        Ok(collected)
     }
 
-    fn reserve_collection(&self, max: u64) -> Result<(usize, crate::budget::Reservation), Failure> {
+    fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
         let mut flight = self.shared.lock();
         if flight.report().is_some() {
-            return flight.ending().map_or_else(|| Ok((0, flight.lease.split(0))), Err);
+            let nothing = Collected { bytes: Vec::new(), reservation: flight.lease.split(0) };
+            return flight.ending().map_or(Ok(nothing), Err);
         }
-        let declared = flight.declared_output();
-        let needed = declared.unwrap_or(max);
-        let set_aside = flight.options().collect_max;
-        let fits = needed <= max && (needed <= set_aside || flight.lease.try_grow(needed - set_aside));
-        match usize::try_from(needed) {
-            Ok(capacity) if fits => Ok((capacity, flight.lease.split(needed))),
-            _ => {
-                let available = max.min(set_aside);
-                Err(flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available }))
+        let needed = flight.declared_output().unwrap_or(max);
+        let taken = if needed <= max { flight.take_collection(needed) } else { Err(max) };
+        let refused = match (taken, usize::try_from(needed)) {
+            (Ok(reservation), Ok(capacity)) => {
+                let mut bytes = Vec::new();
+                match bytes.try_reserve_exact(capacity) {
+                    Ok(()) => return Ok(Collected { bytes, reservation }),
+                    Err(_) => 0, // free in the budget, and not on this machine
+                }
             }
-        }
+            (Ok(_), Err(_)) => 0,
+            (Err(available), _) => available,
+        };
+        let available = max.min(refused);
+        Err(flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available }))
     }
 
     fn refuse(&self, kind: FailureKind) -> Failure {

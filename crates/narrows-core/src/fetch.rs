@@ -138,9 +138,16 @@ pub struct Head {
     pub retry_after: Option<Duration>,
     /// `Content-Encoding`, where it is not `identity` and the platform has not decoded it.
     pub encoding: Option<Box<str>>,
+    /// Whether there was a `Content-Encoding` that the platform has decoded.
+    pub decoded: bool,
     /// Whether the platform may keep headers to itself (CORS), so that the absence of one proves
     /// nothing. The status, `Content-Length` and `Last-Modified` are always shown.
     pub hidden: bool,
+}
+
+/// Whether a coding is gzip, the one that every server and every archive of logs may have applied.
+pub(crate) fn is_gzip(encoding: &str) -> bool {
+    encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip")
 }
 
 /// `Content-Range: bytes start-last/total` (RFC 9110, 14.4).

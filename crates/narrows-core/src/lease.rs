@@ -248,6 +248,16 @@ pub struct Collected {
 }
 
 impl Collected {
+    /// Keeps no more than the bytes take, if there is memory to move them.
+    pub(crate) fn fit(&mut self) {
+        let length = self.bytes.len() as u64;
+        let roomy = length <= self.bytes.capacity() as u64 / 2;
+        if roomy && self.reservation.try_grow(length) {
+            self.bytes = self.bytes.as_slice().into();
+        }
+        self.reservation.shrink_to(self.bytes.capacity() as u64);
+    }
+
     /// Bytes of the budget that this keeps: no less than its capacity.
     pub fn charged(&self) -> u64 {
         self.reservation.bytes()

@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use narrows_unpack::Limits;
+
 use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
@@ -31,6 +33,8 @@ pub struct Options {
     pub not_found: NotFound,
     /// Whether and how to unpack. Without it, bytes are delivered as they came.
     pub unpack: Option<narrows_unpack::Options>,
+    /// Limits on what a `Content-Encoding` decodes to, whether that is unpacked or not.
+    pub content_limits: Limits,
     /// Largest block handed out, in bytes. Default 128 KiB, where inflating is at its fastest.
     pub block_bytes: usize,
     /// Blocks of one transfer that may exist at once; all but one may be in the consumer's hand.
@@ -61,6 +65,7 @@ impl Default for Options {
             file_size_max: 1 << 40,
             not_found: NotFound::Fail,
             unpack: None,
+            content_limits: Limits::default(),
             block_bytes: 128 << 10,
             blocks: 2,
             segment_bytes: 1 << 20,

@@ -8,7 +8,7 @@ use narrows_unpack::{Entry, EntryEnd, Event, Format, Limits, Unpacker};
 use crate::{
     clock::Clock,
     failure::{Failure, FailureKind},
-    fetch::Fetch,
+    fetch::{Fetch, is_gzip},
     lease::{Block, Lease},
     options::{DECODED_BYTES, Options},
     transfer::Transfer,
@@ -51,11 +51,10 @@ impl Reader {
         Self { decoders: None, buffer: None, entry_end: None }
     }
 
-    /// Whether the format itself shows where the data ends.
-    pub(crate) fn is_structured(&self) -> bool {
-        self.decoders.as_ref().is_some_and(|decoders| {
-            decoders.content.is_some() || !matches!(decoders.unpacker.format(), None | Some(Format::Plain))
-        })
+    /// Whether the format itself shows where the data ends. Of gzip and zstd another member or
+    /// frame could always have followed.
+    pub(crate) fn tells_its_end(&self) -> bool {
+        self.decoders.as_ref().is_some_and(|decoders| decoders.unpacker.format() == Some(Format::Zip))
     }
 
     /// The next thing to hand out. Blocks are full except before a pause in the network and at
@@ -146,12 +145,17 @@ impl Decoders {
             None => None,
             Some(name) => Some(ContentDecoder::new(name, options)?),
         };
-        let wanted = options.unpack_of(transfer.source());
+        let mut wanted = options.unpack_of(transfer.source());
+        let is_decoded = content.is_some() || transfer.is_decoded;
+        if let Some(unpack) = wanted.as_mut().filter(|_| is_decoded) {
+            // `x.gz` may have been served as gzip-encoded `x`.
+            unpack.expected.take_if(|expected| *expected == Format::Gzip);
+        }
         let claimed = wanted.as_ref().map_or(0, narrows_unpack::Options::memory_max);
         let mut unpack = wanted.unwrap_or_else(|| narrows_unpack::Options {
             format: Some(Format::Plain),
-            // Bytes as they come are limited by the size of the file alone, unless they were
-            // inflated on the way.
+            // Bytes as they come are limited by the size of the file alone; what was inflated on
+            // the way, by the options' `content_limits`.
             limits: Limits { entry_bytes_max: u64::MAX, archive_bytes_max: u64::MAX, ..Limits::default() },
             ..narrows_unpack::Options::default()
         });
@@ -198,11 +202,10 @@ impl Decoders {
 
 impl ContentDecoder {
     fn new(encoding: &str, options: &Options) -> Result<Self, FailureKind> {
-        // gzip is the one coding that every server and every archive of logs may have applied.
-        if !encoding.eq_ignore_ascii_case("gzip") && !encoding.eq_ignore_ascii_case("x-gzip") {
+        if !is_gzip(encoding) {
             return Err(FailureKind::Encoding(encoding.into()));
         }
-        let limits = options.unpack.as_ref().map_or_else(Limits::default, |unpack| unpack.limits.clone());
+        let limits = options.content_limits.clone();
         let unpack = narrows_unpack::Options { format: Some(Format::Gzip), limits, ..Default::default() };
         let unpacker = Unpacker::new(unpack);
         Ok(Self { unpacker, decoded: Vec::with_capacity(DECODED_BYTES), taken: 0, ended: false })

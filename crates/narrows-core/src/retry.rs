@@ -47,7 +47,7 @@ pub(crate) const PROGRESS_BYTES: u64 = 1 << 20;
 impl RetryPolicy {
     /// How long to wait before the retry after the `failures`-th failure in a row: exponential
     /// with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015), or what the origin
-    /// asked for and up to as much again. `None` is to give up.
+    /// asked for and up to `backoff_min` more. `None` is to give up.
     pub fn wait(&self, failures: u32, retry_after: Option<Duration>, prng: &mut Prng) -> Option<Duration> {
         if failures > self.retries_max {
             return None;
@@ -78,8 +78,10 @@ pub(crate) struct RetryTokens {
 
 impl RetryTokens {
     pub(crate) fn new(policy: &RetryPolicy) -> Self {
-        let max = u64::from(policy.retry_burst) * 1000;
-        Self { tokens: Arc::new(AtomicU64::new(max)), ratio: policy.retry_ratio.into(), max }
+        let burst = u64::from(policy.retry_burst) * 1000;
+        let ratio = u64::from(policy.retry_ratio);
+        // What a source adds is there for it even where nothing is saved up.
+        Self { tokens: Arc::new(AtomicU64::new(burst)), ratio, max: burst.max(ratio) }
     }
 
     pub(crate) fn add_source(&self) {

@@ -28,6 +28,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use narrows_unpack::Format;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
     clock::Clock,
     digest::Digests,
     failure::{Failure, FailureKind},
-    fetch::{Body, ByteRange, Fetch, FetchError, Request, Response},
+    fetch::{Body, ByteRange, Fetch, FetchError, Head, Request, Response, is_gzip},
     lease::Lease,
     options::Options,
     patience::{Impatience, Patience},
@@ -60,6 +61,8 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     pinned: Pinned,
     /// `Content-Encoding` of what is received.
     encoding: Option<Box<str>>,
+    /// Whether the platform has decoded one.
+    pub(crate) is_decoded: bool,
     digests: Digests,
     /// Bytes of the stream accepted so far; `consumed <= received`.
     received: u64,
@@ -181,6 +184,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             state: State::Begin,
             pinned: Pinned::default(),
             encoding: None,
+            is_decoded: false,
             received: 0,
             consumed: 0,
             pending: VecDeque::new(),
@@ -273,8 +277,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
 
     pub(crate) fn proof(&self) -> Proof {
         let source = &self.source;
-        if source.size.is_some() || source.md5.is_some() || source.sha256.is_some() {
+        let has_digest = source.md5.is_some() || source.sha256.is_some();
+        if has_digest || (source.size.is_some() && !self.is_pieced) {
             Proof::Expected
+        } else if source.size.is_some() {
+            Proof::UnverifiedVersion
         } else if self.pinned.total.is_some() && !self.pinned.inferred {
             if self.is_pieced { Proof::UnverifiedVersion } else { Proof::Length }
         } else {
@@ -311,7 +318,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
 
     /// Backs off after a failure, or gives up.
     fn retry(&mut self, kind: FailureKind, asked: Option<Duration>, detail: Option<Box<str>>) -> Result<(), Failure> {
-        if self.received - self.row_start.min(self.received) >= PROGRESS_BYTES {
+        let progressed = self.received - self.row_start.min(self.received) >= PROGRESS_BYTES;
+        if progressed {
             self.failures = 0;
         }
         self.row_start = self.received;
@@ -324,7 +332,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             true => self.options.retry.wait(self.failures, asked, &mut self.prng),
             false => None,
         };
-        let Some(wait) = wait.filter(|_| self.tokens.spend()) else {
+        // What gets on is no burden to a failing origin.
+        let Some(wait) = wait.filter(|_| progressed || self.tokens.spend()) else {
             return Err(self.failure(kind, detail));
         };
         self.state = State::BackingOff(self.clock.sleep_until(self.clock.now() + wait));
@@ -426,7 +435,9 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 return Step::Failed(kind, retry_after, None);
             }
         };
-        if self.received > 0 && head.encoding != self.encoding {
+        let is_decoded = head.decoded;
+        let encoding = self.encoding_of(head);
+        if self.received > 0 && (encoding != self.encoding || is_decoded != self.is_decoded) {
             return self.changed();
         }
         if let Some(pinned) = pinned {
@@ -434,21 +445,28 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 if let Err(kind) = self.check_declared(&pinned) {
                     return kind.into();
                 }
-                self.encoding = head.encoding;
+                (self.encoding, self.is_decoded) = (encoding, is_decoded);
                 // Without ranges and a validator, only a digest can tell a repeated beginning.
-                let in_segments = self.drains() && head.status == 206;
+                let in_segments = self.drains() && self.status == Some(206);
                 self.digests = Digests::new(&self.source, self.options.sha256, !pinned.resumable() && !in_segments);
             }
             self.pinned = pinned;
         }
         if self.drains()
-            && let Err(step) = self.make_room(head.status, end)
+            && let Err(step) = self.make_room(end)
         {
             return step;
         }
         self.state = State::Receiving { body, end, replay };
         self.lease.set_phase(Phase::Receiving);
         Step::Again
+    }
+
+    /// The encoding to decode. Origins that keep `x.gz` often serve it as gzip-encoded `x`; whoever
+    /// wants the bytes as they come wants the file.
+    fn encoding_of(&self, head: Head) -> Option<Box<str>> {
+        let is_file = self.options.unpack.is_none() && self.source.promised_format() == Some(Format::Gzip);
+        head.encoding.filter(|encoding| !(is_file && is_gzip(encoding)))
     }
 
     /// What was declared can refuse early; it permits nothing.
@@ -494,7 +512,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
 
     /// Makes room for a drained body. One that is not the segment asked for must fit as a whole;
     /// of unknown length, into one segment's memory.
-    fn make_room(&mut self, status: u16, end: Option<u64>) -> Result<(), Step> {
+    fn make_room(&mut self, end: Option<u64>) -> Result<(), Step> {
         let segment = self.options.segment_bytes;
         let room = match end.or(self.source.size) {
             Some(end) => end - self.received.min(end),
@@ -507,11 +525,14 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         }
         // At most one piece is ever larger than a segment: a whole body's.
         let more = room.saturating_sub(segment).saturating_sub(self.grown);
-        if more > 0 && (status == 206 || !self.lease.try_grow(more)) {
+        if more > 0 && (self.status == Some(206) || !self.lease.try_grow(more)) {
             return Err(FailureKind::NeedsRanges { bytes: Some(room) }.into());
         }
         self.grown += more;
-        let bytes = Vec::with_capacity(usize::try_from(room).unwrap_or(usize::MAX));
+        let mut bytes = Vec::new();
+        if usize::try_from(room).is_err() || bytes.try_reserve_exact(room as usize).is_err() {
+            return Err(FailureKind::NeedsRanges { bytes: Some(room) }.into()); // more than this machine has
+        }
         self.pending.push_back(Piece::Segment { bytes, taken: 0 });
         Ok(())
     }

@@ -56,7 +56,8 @@ pub struct Window<F: Fetch, C: Clock, S> {
     ready: Ready<F, C>,
 }
 
-/// What is ready and not yet taken; each still holds its reservation and its place in flight.
+/// What is ready and not yet taken; unless it has failed, it holds its reservation and its place
+/// in flight.
 enum Ready<F: Fetch, C: Clock> {
     Queue(VecDeque<Delivery<F, C>>),
     /// By index; `next` is the one to deliver.
@@ -85,10 +86,10 @@ impl<F: Fetch, C: Clock> Ready<F, C> {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    fn len(&self) -> usize {
         match self {
-            Self::Queue(queue) => queue.is_empty(),
-            Self::Ordered { waiting, .. } => waiting.is_empty(),
+            Self::Queue(queue) => queue.len(),
+            Self::Ordered { waiting, .. } => waiting.len(),
         }
     }
 }
@@ -176,8 +177,8 @@ where
         self.handle().stats()
     }
 
-    /// Goes on with downloads and delivers nothing; ready when there is nothing left to do but to
-    /// take deliveries. Poll it beside slow work on a delivery:
+    /// Goes on with downloads and delivers nothing; ready when everything is done but to take
+    /// deliveries. Poll it beside slow work on a delivery:
     /// `select(work, window.drive())`.
     ///
     /// Cancel-safe.
@@ -227,7 +228,9 @@ where
                 if self.exhausted {
                     return Poll::Ready(());
                 }
-                if !self.slots.is_free() {
+                // A failed one has left its place already, and is held until somebody takes it.
+                let waiting = self.undelivered + self.ready.len();
+                if !self.slots.is_free() || waiting >= self.slots.limit() {
                     return Poll::Pending;
                 }
                 let Some(source) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
@@ -288,7 +291,7 @@ where
         if let Some(delivery) = self.ready.pop() {
             return Poll::Ready(Some(delivery));
         }
-        let over = self.exhausted && self.admitting.is_none() && self.undelivered == 0 && self.ready.is_empty();
+        let over = self.exhausted && self.admitting.is_none() && self.undelivered == 0 && self.ready.len() == 0;
         if over { Poll::Ready(None) } else { Poll::Pending }
     }
 }

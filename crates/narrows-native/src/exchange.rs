@@ -132,6 +132,7 @@ fn convert(response: reqwest::Response) -> Response<HttpBody> {
         accepts_ranges: text(header::ACCEPT_RANGES).is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
         retry_after: text(header::RETRY_AFTER).and_then(retry_after),
         encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),
+        decoded: false,
         hidden: false,
     };
     let has_length = head.length.is_some();

@@ -143,7 +143,8 @@ impl Desk {
                     Err(failure) => Err(failure),
                 }
             }
-            2..=4 => self.read_entries(&mut delivery, &mut bytes, &mut names, pause_max).await,
+            2..=3 => self.read_entries(&mut delivery, &mut bytes, &mut names, pause_max).await,
+            4 => self.collect_entries(&mut delivery, &mut bytes, &mut names).await,
             _ => loop {
                 match self.read_some(&mut delivery, &mut bytes, pause_max).await {
                     Ok(true) => {}
@@ -180,6 +181,25 @@ impl Desk {
             }
             names.push(entry.name().to_owned());
             while self.read_some(delivery, bytes, pause_max).await? {}
+        }
+        Ok(())
+    }
+
+    /// Keeps every entry whole until the last has come.
+    async fn collect_entries(
+        &self,
+        delivery: &mut SimDelivery,
+        bytes: &mut Vec<u8>,
+        names: &mut Vec<String>,
+    ) -> Result<(), Failure> {
+        let max = 1 << (4 + self.world.below(10));
+        let mut kept = Vec::new();
+        while let Some(entry) = delivery.next_entry().await? {
+            names.push(entry.name().to_owned());
+            let collected = delivery.collect(max).await?;
+            assert!(collected.charged() >= collected.len() as u64, "collected, and not charged");
+            bytes.extend_from_slice(&collected);
+            kept.push(collected);
         }
         Ok(())
     }

@@ -215,7 +215,9 @@ impl<'a> Course<'a> {
                 // Of a single source, as it comes, what has come and not gone out is in memory.
                 let inside = (stats.bytes_in - stats.bytes_refetched).saturating_sub(stats.bytes_out);
                 let set = plan.options.working_set(self.plan.profile);
-                let room = set.segments + set.exchange + set.blocks;
+                // A whole body in place of a segment has room of its own.
+                let whole = if self.plan.faults.ignore_range > 0 { stats.reserved } else { 0 };
+                let room = (set.segments + set.exchange + set.blocks).max(whole);
                 ensure(inside <= room || self.plan.faults.encode > 0, "more bytes inside than there is room for")?;
             }
         }
@@ -308,8 +310,8 @@ impl<'a> Course<'a> {
         ensure(expected != Expected::Wrong, "done, though its digest is wrong")?;
         // Without a length, bytes cut off where a format may end cannot be missed.
         let faults = &self.plan.faults;
-        let may_be_short = (faults.no_length > 0 || (self.plan.manner.hides && faults.part > 0))
-            && (proof == Proof::UnverifiedEnd || matches!((spec.packing, unpacks), (Packing::Gzip, true)));
+        let may_be_short =
+            (faults.no_length > 0 || (self.plan.manner.hides && faults.part > 0)) && proof == Proof::UnverifiedEnd;
         let fits = |content: &Rc<Content>, bytes: &[u8]| {
             let whole = if unpacks { content.unpacked() } else { content.wire.to_vec() };
             bytes == whole || (may_be_short && whole.starts_with(bytes))

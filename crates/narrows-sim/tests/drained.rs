@@ -1,7 +1,7 @@
 //! What happens, answer by answer, where bodies are drained in segments.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     future::{Ready, ready},
     pin::Pin,
@@ -140,4 +140,36 @@ fn parts_that_nothing_vouches_for_are_done_with_that_said() {
         head.modified = Some("Mon, 05 Jan 2026 00:00:00 GMT".into());
     }
     assert_eq!(download(dated, 4).0, Outcome::Done(Proof::Length));
+}
+
+#[test]
+fn sources_that_fail_at_once_wait_to_be_taken_all_the_same() {
+    let pulled = Rc::new(Cell::new(0));
+    let counter = pulled.clone();
+    let sources = (0..1000).map(move |number| {
+        counter.set(counter.get() + 1);
+        Source::new(format!("sim://origin/{number}"))
+    });
+    let (fetch, budget) = (Scripted::default(), Budget::new(1 << 30));
+    let options = Options { limit: 4, ..Options::default() };
+    let mut window = Window::from_iter(sources, fetch, Still, &budget, options).unwrap();
+    for taken in 0..1000 {
+        assert!(window.drive().now_or_never().is_none() || taken >= 996);
+        assert_eq!(pulled.get(), (taken + 4).min(1000), "no further ahead than the limit");
+        assert!(matches!(window.next().now_or_never(), Some(Some(_))));
+    }
+    assert!(matches!(window.next().now_or_never(), Some(None)));
+}
+
+#[test]
+fn an_end_behind_what_was_received_is_another_version() {
+    // Broken within its second part, which is asked for again; meanwhile the file has become four
+    // bytes long.
+    let gone = Head { status: 416, range: ContentRange::parse("bytes */4"), ..Head::default() };
+    let head =
+        |start, end| Head { range: Some(ContentRange { part: Some((start, end)), total: None }), ..part(start, end) };
+    let broken =
+        vec![answer(head(0, 4), &[b"abcd"], false), answer(head(4, 8), &[b"ef"], true), answer(gone, &[], false)];
+    let (outcome, ..) = download(broken, 4);
+    assert_eq!(code(&outcome), "changed");
 }

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::future::{AbortHandle, abortable};
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
-use narrows_core::{Block, Collected, Failure, public_url};
+use narrows_core::{Block, Collected, Failure, Outcome, Report, public_url};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
@@ -31,7 +31,7 @@ struct State {
     /// What JavaScript has a copy of.
     lent: RefCell<Option<Lent>>,
     /// How it ended, once it is closed.
-    report: RefCell<JsValue>,
+    report: RefCell<Option<Report>>,
     /// Who waits for a block or an entry: closing must not leave it waiting for ever.
     waiting: RefCell<Option<Waker>>,
     /// Ends the collecting that has the delivery.
@@ -48,14 +48,23 @@ impl State {
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Delivery, &mut Context<'_>) -> Poll<Result<T, Failure>>,
-    ) -> Poll<Result<T, JsValue>> {
+        poll: impl FnOnce(&mut Delivery, &mut Context<'_>) -> Poll<Result<Option<T>, Failure>>,
+    ) -> Poll<Result<Option<T>, JsValue>> {
         match &mut *self.delivery.borrow_mut() {
             Some(delivery) => {
                 *self.waiting.borrow_mut() = Some(cx.waker().clone());
                 poll(delivery, cx).map_err(|failure| thrown(delivery, &failure))
             }
-            None => Poll::Ready(Err(self.unavailable())),
+            None => Poll::Ready(self.ending()),
+        }
+    }
+
+    /// After the end, the end again.
+    fn ending<T>(&self) -> Result<Option<T>, JsValue> {
+        match &*self.report.borrow() {
+            Some(Report { outcome: Outcome::Done(_) | Outcome::Skipped, .. }) => Ok(None),
+            Some(Report { outcome: Outcome::Failed(failure), status, .. }) => Err(errors::failure(failure, *status)),
+            _ => Err(self.unavailable()),
         }
     }
 
@@ -73,7 +82,7 @@ impl State {
             collecting.abort();
         }
         if let Some(delivery) = self.delivery.take() {
-            self.report.replace(reports::report(&delivery.cancel()));
+            self.report.replace(Some(delivery.cancel()));
         }
         let waiting = self.waiting.borrow_mut().take();
         waiting.into_iter().for_each(Waker::wake);
@@ -92,7 +101,7 @@ impl RawFile {
             size: delivery.declared_length().map(|length| length as f64),
             delivery: RefCell::new(Some(delivery)),
             lent: RefCell::default(),
-            report: RefCell::new(JsValue::UNDEFINED),
+            report: RefCell::default(),
             waiting: RefCell::default(),
             collecting: RefCell::default(),
         }))
@@ -163,7 +172,7 @@ impl RawFile {
             let collected = collect.await;
             state.collecting.take();
             let Ok(collected) = collected else {
-                state.report.replace(reports::report(&delivery.cancel()));
+                state.report.replace(Some(delivery.cancel()));
                 return Err(state.unavailable());
             };
             let collected = collected.map_err(|failure| thrown(&delivery, &failure));
@@ -177,16 +186,17 @@ impl RawFile {
 
     /// How it ended, once it has.
     pub fn report(&self) -> JsValue {
-        match &*self.0.delivery.borrow() {
-            Some(delivery) => delivery.report().map_or(JsValue::UNDEFINED, |report| reports::report(&report)),
+        let report = match &*self.0.delivery.borrow() {
+            Some(delivery) => delivery.report(),
             None => self.0.report.borrow().clone(),
-        }
+        };
+        report.map_or(JsValue::UNDEFINED, |report| reports::report(&report))
     }
 
     /// Ends it where it is, gives back what was lent, and says how it ended.
     pub fn close(&self) -> JsValue {
         self.0.close();
-        self.0.report.borrow().clone()
+        self.report()
     }
 }
 

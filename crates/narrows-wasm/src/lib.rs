@@ -1,6 +1,6 @@
 //! What the npm package's JavaScript stands on: budgets, streams of files, files.
 //!
-//! It is no interface for users: `npm/index.js` wraps it, frees what it hands out, and turns the
+//! It is no interface for users: `npm/index.js` wraps it, closes what it hands out, and turns the
 //! plain objects it throws into errors. Sizes are numbers of bytes, times of milliseconds.
 //!
 //! Everything is on one thread. A task of its own drives each stream, so that bodies are drained

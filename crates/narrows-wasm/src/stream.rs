@@ -1,19 +1,19 @@
 //! A stream of files, driven by a task of its own.
 //!
 //! Bodies must be drained while the consumer is busy elsewhere, so somebody has to poll the
-//! window at all times. The task takes deliveries out of it into a queue: they keep their places
-//! in flight and their memory there, so the queue is no longer than the limit.
+//! window at all times. The task takes one delivery at a time out of it, for the consumer to
+//! fetch: the window pulls no further ahead than its limit while deliveries wait in it.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
     future::poll_fn,
+    pin::Pin,
     rc::Rc,
     task::{Poll, Waker},
 };
 
 use futures_util::{
-    StreamExt,
+    Stream,
     future::{AbortHandle, abortable},
 };
 use js_sys::{Function, Promise};
@@ -27,27 +27,40 @@ use crate::{Delivery, budget::RawBudget, errors, file::RawFile, options, reports
 /// Many files, some at a time.
 #[wasm_bindgen]
 pub struct RawStream {
-    queue: Rc<Queue>,
+    hatch: Rc<Hatch>,
     handle: Handle<BrowserClock>,
     driver: AbortHandle,
 }
 
+/// Where the driving task leaves what is ready.
 #[derive(Default)]
-struct Queue {
-    ready: RefCell<VecDeque<Delivery>>,
+struct Hatch {
+    ready: RefCell<Option<Delivery>>,
     is_over: Cell<bool>,
-    waiting: RefCell<Option<Waker>>,
+    /// Who waits for something to be there.
+    consumer: RefCell<Option<Waker>>,
+    /// The task, while something is.
+    driver: RefCell<Option<Waker>>,
 }
 
-impl Queue {
-    fn wake(&self) {
-        let waiting = self.waiting.borrow_mut().take();
-        waiting.into_iter().for_each(Waker::wake);
+fn wake(waiting: &RefCell<Option<Waker>>) {
+    let waker = waiting.borrow_mut().take();
+    waker.into_iter().for_each(Waker::wake);
+}
+
+impl Hatch {
+    fn put(&self, delivery: Option<Delivery>) {
+        match delivery {
+            Some(delivery) => *self.ready.borrow_mut() = Some(delivery),
+            None => self.is_over.set(true),
+        }
+        wake(&self.consumer);
     }
 
-    fn end(&self) {
-        self.is_over.set(true);
-        self.wake();
+    fn take(&self) -> Option<Delivery> {
+        let delivery = self.ready.borrow_mut().take();
+        wake(&self.driver);
+        delivery
     }
 }
 
@@ -60,34 +73,39 @@ impl RawStream {
         let window = Window::new(Pulled::new(pull), fetch, BrowserClock, &budget.0, options);
         let mut window = window.map_err(|error| errors::options(&error))?;
         let handle = window.handle();
-        let queue = Rc::new(Queue::default());
-        let filled = queue.clone();
-        let (drive, driver) = abortable(async move {
-            while let Some(delivery) = window.next().await {
-                filled.ready.borrow_mut().push_back(delivery);
-                filled.wake();
+        let hatch = Rc::new(Hatch::default());
+        let filled = hatch.clone();
+        let (drive, driver) = abortable(poll_fn(move |cx| {
+            while !filled.is_over.get() && filled.ready.borrow().is_none() {
+                match Pin::new(&mut window).poll_next(cx) {
+                    Poll::Ready(delivery) => filled.put(delivery),
+                    Poll::Pending => return Poll::Pending,
+                }
             }
-            filled.end();
             // What was delivered may still be arriving.
-            window.drive().await;
-        });
+            *filled.driver.borrow_mut() = Some(cx.waker().clone());
+            match window.poll_drive(cx) {
+                Poll::Ready(()) if filled.is_over.get() => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        }));
         spawn_local(async move {
             let _ = drive.await;
         });
-        Ok(Self { queue, handle, driver })
+        Ok(Self { hatch, handle, driver })
     }
 
     /// A promise of the next file, or of `undefined` at the end.
     pub fn next(&self) -> Promise {
-        let queue = self.queue.clone();
+        let hatch = self.hatch.clone();
         future_to_promise(poll_fn(move |cx| {
-            if let Some(delivery) = queue.ready.borrow_mut().pop_front() {
+            if let Some(delivery) = hatch.take() {
                 return Poll::Ready(Ok(RawFile::new(delivery).into()));
             }
-            if queue.is_over.get() {
+            if hatch.is_over.get() {
                 return Poll::Ready(Ok(JsValue::UNDEFINED));
             }
-            *queue.waiting.borrow_mut() = Some(cx.waker().clone());
+            *hatch.consumer.borrow_mut() = Some(cx.waker().clone());
             Poll::Pending
         }))
     }
@@ -116,8 +134,8 @@ impl RawStream {
     /// Drops everything that was not delivered: exchanges are aborted, memory is given back.
     pub fn close(&self) {
         self.driver.abort();
-        self.queue.ready.borrow_mut().clear();
-        self.queue.end();
+        drop(self.hatch.take());
+        self.hatch.put(None);
     }
 }
 

@@ -207,6 +207,90 @@ export const scenarios = {
     seen.reserved = budget.reserved;
     return seen;
   },
+
+  /** What people do without thinking, and must get away with. */
+  async careless({ stream, Budget }, base) {
+    const seen = {};
+    const urls = (count) => Array.from({ length: count }, (_, index) => slot(base, index));
+    const tight = new Budget(16 << 20); // a dozen of what `text()` may take
+    let texts = 0;
+    for await (const file of stream(urls(40), { budget: tight, unpack: true, limit: 2 })) {
+      if ((await file.text()).length > 0) texts++;
+    }
+    seen.texts = [texts, tight.reserved];
+
+    // Two loops over one stream, and blocks asked for several at a time.
+    let [files, bytes] = [0, 0];
+    const shared = stream(Array(8).fill(`${base}/bytes/300000`), { limit: 3 });
+    const loop = async () => {
+      for await (const file of shared) {
+        files++;
+        for (let blocks; (blocks = await Promise.all([file.nextBlock(), file.nextBlock(), file.nextBlock()]))[2]; );
+        const { bytesOut } = await file.report();
+        bytes += bytesOut;
+      }
+    };
+    await Promise.all([loop(), loop()]);
+    seen.shared = [files, bytes];
+
+    // A list of what fails at once, beside a consumer that is busy.
+    let pulled = 0;
+    const bad = (function* () {
+      while (pulled < 10_000) yield (pulled++, "nonsense://x");
+    })();
+    for await (const file of stream(bad, { limit: 2 })) {
+      await sleep(200);
+      seen.code = (await fails(() => file.bytes())).code;
+      break;
+    }
+    seen.ahead = pulled;
+
+    // Work that throws where no promise is yet, and a list that ends its own stream.
+    seen.thrown = (await fails(() => stream(urls(2)).each(() => { throw new Error("mine"); }))).message;
+    const controller = new AbortController();
+    const ending = (function* () {
+      yield* urls(1);
+      controller.abort("enough");
+      yield* urls(3);
+    })();
+    seen.ended = (await fails(async () => {
+      for await (const file of stream(ending, { limit: 1, signal: controller.signal })) await file.bytes();
+    })).thrown;
+
+    // A file's own failure is not the list's.
+    const broken = (async function* () {
+      yield `${base}/bytes/300000?status=403`;
+      throw new Error("no more lists");
+    })();
+    const codes = [];
+    seen.list = (await fails(async () => {
+      for await (const file of stream(broken)) codes.push((await fails(() => file.bytes())).code);
+    })).message;
+    seen.codes = codes;
+
+    // An entry that has been left, a maximum that is none, a race with the clock.
+    for await (const file of stream(urls(1), { unpack: true })) {
+      const entries = file.entries();
+      const { value: first } = await entries.next();
+      await entries.next();
+      seen.left = (await fails(() => first.bytes())).code;
+    }
+    for await (const file of stream(urls(1), { unpack: true })) {
+      for await (const entry of file.entries()) seen.nan = (await fails(() => entry.bytes(NaN))).code;
+    }
+    await stream([`${base}/bytes/9000000?rate=1000000`], { collect: 9_000_000 }).each(async (file) => {
+      file.bytes().catch(() => {});
+      await sleep(50);
+      seen.raced = (await file.cancel()).outcome;
+    });
+    const progress = [];
+    for await (const file of stream(urls(3), { onProgress: (stats) => progress.push(stats), progressInterval: 1 })) {
+      await file.bytes();
+    }
+    seen.progress = [progress.every(Boolean), progress.at(-1).done];
+    seen.open = await quiet(base);
+    return seen;
+  },
 };
 
 if (globalThis.document) {
@@ -224,6 +308,22 @@ if (globalThis.document) {
       }
     });
     return { code: thrown.code, open: await quiet(base), reserved: budget.reserved };
+  };
+  // A budget that two engines would each use whole, what cannot be posted, an address of the page's.
+  globalThis.mixing = async () => {
+    const [page, worker] = [await places.page(), await places.worker()];
+    const budget = new page.Budget();
+    const read = async ({ stream }, url, options) => {
+      for await (const file of stream([url], options)) return (await file.bytes()).length > 0;
+    };
+    return [
+      await read(page, "index.html", { budget }),
+      await read(worker, "index.html"),
+      (await fails(() => read(worker, "index.html", { budget }))).code,
+      (await fails(() => read(worker, "index.html", { onprogress: () => {} }))).code,
+      (await fails(() => read(worker, { url: "index.html", md5: () => {} }))).code,
+      await read(page, URL.createObjectURL(new Blob([])), {}),
+    ];
   };
   globalThis.recycling = async (base) => {
     const { NarrowsWorker } = await places.worker();
