@@ -2,12 +2,15 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::OnceLock,
+    thread,
 };
 
+use narrows_sim::{Style, zip};
 use serde_json::Value;
 
 /// The repository's root.
@@ -127,4 +130,41 @@ pub fn shared(path: &str) -> Option<PathBuf> {
         eprintln!("skipped: {path:?} is not here");
     }
     there.then_some(path)
+}
+
+/// Answers one request with `response`, and gives the request.
+pub fn once(response: impl Into<Vec<u8>>) -> (String, thread::JoinHandle<String>) {
+    let response = response.into();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+            let read = stream.read(&mut buffer).unwrap();
+            request.extend_from_slice(&buffer[..read]);
+        }
+        stream.write_all(&response).unwrap();
+        String::from_utf8(request).unwrap().to_lowercase()
+    });
+    (base, served)
+}
+
+/// A zip with one stored entry `a.txt` behind a data descriptor: its end is known to the central
+/// directory only.
+pub fn unstreamable() -> (Vec<u8>, Vec<u8>) {
+    let data = b"PK\x07\x08 looks like a descriptor and is none".to_vec();
+    let mut archive = zip(&[("a.txt".into(), data.clone())], || Style::Stored);
+    let crc = crc32fast::hash(&data);
+    let sizes: Vec<u8> = [crc, data.len() as u32, data.len() as u32].iter().flat_map(|n| n.to_le_bytes()).collect();
+    archive[6] |= 8;
+    archive[14..26].fill(0);
+    let behind = 30 + 5 + data.len();
+    let descriptor = [b"PK\x07\x08".as_slice(), &sizes].concat();
+    archive.splice(behind..behind, descriptor.iter().copied());
+    let directory = behind + descriptor.len();
+    archive[directory + 8] |= 8;
+    let end = archive.len() - 22;
+    archive[end + 16..end + 20].copy_from_slice(&(directory as u32).to_le_bytes());
+    (archive, data)
 }

@@ -2,15 +2,13 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpListener,
     process::Stdio,
     thread,
     time::{Duration, Instant},
 };
 
 use narrows_sim::{Style, zip};
-use native_tests::{Origin, files, get, narrows, report};
+use native_tests::{Origin, files, get, narrows, once, report, unstreamable};
 
 #[test]
 fn faults_end_in_the_right_outcome_and_exit_code() {
@@ -73,25 +71,6 @@ fn usage_errors_say_what_to_do() {
     let origin = Origin::start(&[]);
     let (status, _, stderr) = get(&[&origin.url("/bytes/10"), "--discard", "--assert-peak", "1MiB"]);
     assert!(status == 3 && stderr.contains("--assert-peak"), "{stderr}");
-}
-
-/// A zip with one stored entry `a.txt` behind a data descriptor: its end is known to the central
-/// directory only.
-fn unstreamable() -> (Vec<u8>, Vec<u8>) {
-    let data = b"PK\x07\x08 looks like a descriptor and is none".to_vec();
-    let mut archive = zip(&[("a.txt".into(), data.clone())], || Style::Stored);
-    let crc = crc32fast::hash(&data);
-    let sizes: Vec<u8> = [crc, data.len() as u32, data.len() as u32].iter().flat_map(|n| n.to_le_bytes()).collect();
-    archive[6] |= 8;
-    archive[14..26].fill(0);
-    let behind = 30 + 5 + data.len();
-    let descriptor = [b"PK\x07\x08".as_slice(), &sizes].concat();
-    archive.splice(behind..behind, descriptor.iter().copied());
-    let directory = behind + descriptor.len();
-    archive[directory + 8] |= 8;
-    let end = archive.len() - 22;
-    archive[end + 16..end + 20].copy_from_slice(&(directory as u32).to_le_bytes());
-    (archive, data)
 }
 
 #[test]
@@ -169,27 +148,10 @@ fn no_name_leaves_the_directory() {
     assert_eq!(files(scratch.path()), before);
 }
 
-/// Answers one request with `response`, and gives the request.
-fn once(response: String) -> (String, thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let served = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
-        while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-            let read = stream.read(&mut buffer).unwrap();
-            request.extend_from_slice(&buffer[..read]);
-        }
-        stream.write_all(response.as_bytes()).unwrap();
-        String::from_utf8(request).unwrap().to_lowercase()
-    });
-    (base, served)
-}
-
 #[test]
 fn credentials_stay_with_their_origin_and_out_of_texts() {
     let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
-    let (other, at_other) = once(ok.into());
+    let (other, at_other) = once(ok);
     let moved = format!("HTTP/1.1 302 Found\r\nLocation: {other}/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let (own, at_own) = once(moved);
     let url = format!("{}/a?token=s3cret", own.replace("http://", "http://user:passw0rd@"));

@@ -55,7 +55,8 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     };
     let (client, budget) = (gdelt.transfers.client()?, gdelt.transfers.budget());
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
-    run_job(Job { sources, finite, options, client, budget, output }, &gdelt.reporting)
+    let list = gdelt.master.map(Into::into);
+    run_job(Job { sources, finite, options, client, budget, output, list }, &gdelt.reporting)
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

@@ -31,5 +31,5 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     };
     let finite = get.list.as_deref().is_none_or(Path::is_file);
     let (client, budget) = (get.transfers.client()?, get.transfers.budget());
-    run_job(Job { sources, finite, options, client, budget, output }, &get.reporting)
+    run_job(Job { sources, finite, options, client, budget, output, list: get.list }, &get.reporting)
 }

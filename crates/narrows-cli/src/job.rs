@@ -4,7 +4,10 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
@@ -29,7 +32,7 @@ use crate::{
     output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
     progress,
     record::{Ended, Recorder, Summary, millis},
-    runtime, spooled,
+    runtime, spooled, tell,
 };
 
 pub(crate) struct Job {
@@ -40,6 +43,8 @@ pub(crate) struct Job {
     pub(crate) client: ClientOptions,
     pub(crate) budget: Budget,
     pub(crate) output: Output,
+    /// The list, if it is a file.
+    pub(crate) list: Option<PathBuf>,
 }
 
 /// Where the data is to go.
@@ -80,15 +85,16 @@ pub(crate) struct Context {
     pub(crate) clock: TokioClock,
     recorder: Recorder,
     cancelled: watch::Receiver<bool>,
+    /// Whether nobody reads stdout any more.
+    unread: AtomicBool,
     handle: Handle<TokioClock>,
 }
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
-    let recorder = Recorder::new(reporting.report.as_deref())?;
     let started = Instant::now();
     let runtime = runtime()?;
     // On a worker thread: a task there wakes others without waking another thread.
-    let driven = runtime.block_on(runtime.spawn(drive(job, recorder, reporting.progress)));
+    let driven = runtime.block_on(runtime.spawn(drive(job, reporting.report.clone(), reporting.progress)));
     let (context, interrupted) = match driven {
         Ok(driven) => driven?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -101,6 +107,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     summary.elapsed_ms = millis(started.elapsed());
     let to_stdout = matches!(context.sink, Sink::Stdout);
     drop(context); // and with it what is left in the staging directory
+    runtime.shutdown_background(); // a name that is being looked up is not waited for
     print(&summary, reporting.summary, to_stdout);
     finished.map_err(|error| Usage(format!("the report could not be written: {error}")))?;
     if interrupted {
@@ -110,11 +117,8 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     if let Some(limit) = reporting.assert_peak
         && peak > limit
     {
-        eprintln!(
-            "narrows: the process had {} at most, over --assert-peak {}",
-            memory::human(peak),
-            memory::human(limit)
-        );
+        let (peak, limit) = (memory::human(peak), memory::human(limit));
+        tell(format_args!("narrows: the process had {peak} at most, over --assert-peak {limit}"));
         return Ok(Exit::AssertionFailed);
     }
     Ok(if summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
@@ -126,15 +130,15 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
         SummaryArg::Json => serde_json::to_string(summary).unwrap_or_default(),
     };
     if stdout_is_data {
-        eprintln!("{text}");
+        tell(format_args!("{text}"));
     } else {
         // A reader that has gone away is not worth a panic.
         let _ = writeln!(io::stdout(), "{text}");
     }
 }
 
-async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Context>, bool), Usage> {
-    let Job { sources, finite, options, client, budget, output } = job;
+async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<(Arc<Context>, bool), Usage> {
+    let Job { sources, finite, options, client, budget, output, list } = job;
     let mut sources = sources.fuse(); // after an interrupt it is read to its end
     let (client, clock) = (Client::new(client)?, TokioClock::new());
     let (for_window, for_fallback) = spooled::divide(&budget, &options, &client);
@@ -147,7 +151,11 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     tokio::spawn(interrupts(Interrupts::listen()?, cancel, handle.clone()));
-    let sink = output.open()?;
+    let mut sink = output.open()?;
+    let recorder = Recorder::new(report.as_deref(), list.as_deref())?;
+    if let Sink::Directory(directory) = &mut sink {
+        directory.protect(report.as_deref());
+    }
     let sequential = matches!(sink, Sink::Stdout);
     let context = Arc::new(Context {
         sink,
@@ -158,6 +166,7 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
         clock,
         recorder,
         cancelled,
+        unread: AtomicBool::new(false),
         handle: handle.clone(),
     });
     let work = async {
@@ -177,7 +186,7 @@ async fn drive(job: Job, recorder: Recorder, how: ProgressArg) -> Result<(Arc<Co
     let mut rest = window.take_not_begun();
     drop(window);
     let interrupted = *context.cancelled.borrow();
-    if interrupted {
+    if interrupted || context.unread.load(Relaxed) {
         if rest.is_none() && finite {
             rest = sources.next().await;
         }
@@ -270,7 +279,8 @@ async fn consume(context: Arc<Context>, mut delivery: Delivery) {
         Some(Err(Broken::Output(error))) => {
             drop(writer);
             if error.kind() == io::ErrorKind::BrokenPipe {
-                context.handle.cancel(); // nobody reads any more
+                context.unread.store(true, Relaxed);
+                context.handle.cancel();
             }
             delivery.fail_storage(&error.to_string())
         }
@@ -372,7 +382,8 @@ impl<'a> Writer<'a> {
         self.open_line = bytes.last().map_or(self.open_line, |last| *last != b'\n');
         match &mut self.target {
             Target::Discard | Target::Files { file: None, .. } => Ok(()),
-            Target::Stdout => io::stdout().lock().write_all(bytes),
+            // A reader that is slow must not keep an interrupt from being heard.
+            Target::Stdout => tokio::task::block_in_place(|| io::stdout().lock().write_all(bytes)),
             Target::Files { file: Some(file), .. } => file.write_all(bytes),
         }
     }

@@ -16,7 +16,11 @@ mod progress;
 mod record;
 mod spooled;
 
-use std::process::ExitCode;
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -69,10 +73,19 @@ fn main() -> ExitCode {
         Ok(Exit::AssertionFailed) => ExitCode::from(3),
         Ok(Exit::Interrupted) => ExitCode::from(130),
         Err(Usage(text)) => {
-            eprintln!("narrows: {text}");
+            tell(format_args!("narrows: {text}"));
             ExitCode::from(2)
         }
     }
+}
+
+/// A line on stderr, in place of a progress line if there is one. Whoever closed stderr wants none.
+pub(crate) fn tell(line: fmt::Arguments<'_>) {
+    let mut stderr = io::stderr().lock();
+    let _ = match stderr.is_terminal() {
+        true => writeln!(stderr, "\r{line}\x1b[K"),
+        false => writeln!(stderr, "{line}"),
+    };
 }
 
 /// A runtime on all cores.

@@ -11,15 +11,22 @@ use std::{
     io::{self, Write},
     path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
+use crate::record::file_id;
+
 const STAGING: &str = ".narrows-";
+
+/// How far a file's time may be ahead of the clock, whose ticks are coarser.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 pub(crate) struct OutputDirectory {
     root: PathBuf,
     staging: PathBuf,
     started: SystemTime,
+    /// The report, which no source may replace.
+    report: Option<(u64, u64)>,
     /// Held until the end.
     _lock: File,
     /// One source at a time looks for its places and takes them.
@@ -44,10 +51,16 @@ impl OutputDirectory {
             // Another process may have swept it between the last two steps.
             if path.exists() {
                 let started = lock.metadata()?.modified()?;
-                return Ok(Self { root: root.to_owned(), staging, started, _lock: lock, publishing: Mutex::new(()) });
+                let (root, publishing) = (root.to_owned(), Mutex::new(()));
+                return Ok(Self { root, staging, started, report: None, _lock: lock, publishing });
             }
         }
         Err(io::Error::other("no name for a staging directory"))
+    }
+
+    /// Keeps sources from taking the report's place.
+    pub(crate) fn protect(&mut self, report: Option<&Path>) {
+        self.report = report.and_then(file_id);
     }
 
     pub(crate) fn staging(&self) -> &Path {
@@ -64,12 +77,22 @@ impl OutputDirectory {
     /// Whether a file may take its place: this run must not have filled it before.
     fn check(&self, relative: &Path) -> io::Result<()> {
         let target = self.root.join(relative);
+        // One that claims to be of the future was here before.
+        let of_this_run = |time: SystemTime| time >= self.started && time <= SystemTime::now() + CLOCK_STEP;
+        let mut above = relative.ancestors().skip(1).map(|above| self.root.join(above));
         let text = match fs::symlink_metadata(&target) {
             Ok(before) if before.is_dir() => format!("{} is a directory", target.display()),
-            Ok(before) if before.modified()? >= self.started => {
+            Ok(_) if self.report.is_some() && file_id(&target) == self.report => {
+                format!("{} is this run's report", target.display())
+            }
+            Ok(before) if of_this_run(before.modified()?) => {
                 format!("{} was written by another source of this run", target.display())
             }
-            _ => return Ok(()),
+            Ok(_) => return Ok(()),
+            Err(_) => match above.find(|path| path.metadata().is_ok_and(|above| !above.is_dir())) {
+                Some(file) => format!("{} is no directory", file.display()),
+                None => return Ok(()),
+            },
         };
         Err(io::Error::new(io::ErrorKind::AlreadyExists, text))
     }
@@ -99,10 +122,7 @@ fn sweep(root: &Path) -> io::Result<()> {
         // Without a lock file it is being made, or being removed.
         let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
         if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
-            match fs::remove_dir_all(entry.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                removed => removed?,
-            }
+            let _ = fs::remove_dir_all(entry.path()); // another user's is left to them
         }
     }
     Ok(())
@@ -274,6 +294,33 @@ mod tests {
         drop(output);
         assert_eq!(fs::read(root.join("deep/a.csv")).unwrap(), b"0");
         assert_eq!(fs::read_dir(&root).unwrap().count(), 1, "only what was committed");
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_published_where_one_file_has_no_place() {
+        let root = scratch("places");
+        let mut output = OutputDirectory::open(&root).unwrap();
+        fs::write(root.join("data"), "before").unwrap();
+        fs::write(root.join("report"), "lines").unwrap();
+        output.protect(Some(&root.join("report")));
+        let commit = |index, names: [&str; 2]| {
+            let staged = output.stage(index).unwrap();
+            for name in names {
+                staged.create(name).unwrap().finish().unwrap();
+            }
+            staged.commit().map_err(|error| error.to_string())
+        };
+        assert!(commit(0, ["a.txt", "data/x"]).is_err_and(|text| text.contains("data is no directory")));
+        assert!(commit(1, ["b.txt", "report"]).is_err_and(|text| text.contains("report")));
+        // A clock that was set back makes no file one of this run.
+        let future = SystemTime::now() + Duration::from_secs(3600);
+        File::options().write(true).open(root.join("data")).unwrap().set_modified(future).unwrap();
+        assert_eq!(commit(2, ["data", "c.txt"]), Ok(()));
+        drop(output);
+        let mut names: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["c.txt", "data", "report"]);
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, IsTerminal, Write},
+    io::{self, BufWriter, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -11,7 +12,7 @@ use std::{
 use narrows::{Hex, Outcome, Report, public_url};
 use serde::Serialize;
 
-use crate::{Usage, memory};
+use crate::{Usage, memory, tell};
 
 /// Failures told on stderr; the report has them all.
 const FAILURES_TOLD: u64 = 20;
@@ -67,8 +68,15 @@ struct Line<'a> {
 }
 
 impl Recorder {
-    pub(crate) fn new(report: Option<&Path>) -> Result<Self, Usage> {
-        let open = |path: &Path| File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
+    /// Begins a report. What was in its file is gone, so do this last; it must not be `list`, which
+    /// is still being read.
+    pub(crate) fn new(report: Option<&Path>, list: Option<&Path>) -> Result<Self, Usage> {
+        let open = |path: &Path| {
+            if list.is_some_and(|list| list == path || file_id(list).is_some_and(|id| file_id(path) == Some(id))) {
+                return Err(Usage(format!("{}: the report would replace the list", path.display())));
+            }
+            File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
+        };
         let report = report.map(open).transpose()?.map(BufWriter::new);
         Ok(Self(Mutex::new(State { report, report_error: None, summary: Summary::default() })))
     }
@@ -139,19 +147,18 @@ impl Recorder {
             return Err(error);
         }
         match &mut state.report {
-            Some(file) => file.flush().and_then(|()| file.get_ref().sync_all()),
+            Some(file) => file.flush().and_then(|()| match file.get_ref().sync_all() {
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()), // a pipe
+                synced => synced,
+            }),
             None => Ok(()),
         }
     }
 }
 
-/// A line on stderr, in place of a progress line if there is one.
-fn tell(line: std::fmt::Arguments<'_>) {
-    if io::stderr().is_terminal() {
-        eprintln!("\r{line}\x1b[K");
-    } else {
-        eprintln!("{line}");
-    }
+/// Which file a path leads to: device and number, if there is one.
+pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
 }
 
 pub(crate) fn millis(time: Duration) -> u64 {

@@ -34,7 +34,7 @@ impl Outcome {
 pub enum Proof {
     /// A digest or a size known beforehand.
     Expected,
-    /// The structure of the archive or compressed file.
+    /// The structure of the zip archive. (Of gzip and zstd, another part could have followed.)
     Structure,
     /// The length that the origin declared.
     Length,

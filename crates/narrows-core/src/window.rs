@@ -34,6 +34,9 @@ use crate::{
 ///
 /// Deliveries belong to the consumer: they live on when the window is dropped, while everything
 /// not yet delivered is aborted and counted as cancelled.
+///
+/// Where windows share a budget, each keeps its place in the queue for memory: one that is kept
+/// and no longer polled holds up the others. [`drive`](Self::drive) it, or drop it.
 #[must_use = "a window does nothing unless it is polled"]
 pub struct Window<F: Fetch, C: Clock, S> {
     sources: S,

@@ -95,7 +95,8 @@ impl Client {
                 .connect_timeout(options.connect_timeout)
                 .tcp_nodelay(true)
                 .pool_max_idle_per_host(options.limit)
-                .pool_idle_timeout(Duration::from_secs(10))
+                // Soon, for a list may have thousands of hosts, and open files are few.
+                .pool_idle_timeout(Duration::from_secs(2))
                 .http2_initial_stream_window_size(STREAM_WINDOW)
                 .http2_initial_connection_window_size(connection_window)
                 .http2_keep_alive_interval(Duration::from_secs(20));

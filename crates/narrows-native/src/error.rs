@@ -43,7 +43,7 @@ impl From<reqwest::Error> for HttpError {
             FetchErrorKind::Tls
         } else if error.is_connect() {
             FetchErrorKind::Connect
-        } else if causes.iter().any(|cause| cause.to_string().starts_with("invalid HTTP")) {
+        } else if causes.iter().any(|cause| is_malformed(&cause.to_string())) {
             FetchErrorKind::Protocol
         } else {
             FetchErrorKind::Interrupted
@@ -52,6 +52,12 @@ impl From<reqwest::Error> for HttpError {
         let text = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
         Self { kind, text }
     }
+}
+
+/// Whether an answer cannot be read, as hyper puts it.
+fn is_malformed(text: &str) -> bool {
+    let invalid = text.starts_with("invalid ") && text.ends_with("parsed");
+    invalid || text == "message head is too large"
 }
 
 /// Whether the origin's certificate or protocol was refused, rather than the connection lost.

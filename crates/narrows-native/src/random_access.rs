@@ -41,6 +41,7 @@ pub fn for_each_entry(
     limits: &Limits,
     mut visit: impl FnMut(&str, &mut dyn Read) -> io::Result<()>,
 ) -> Result<u64, RandomAccessError> {
+    refuse_zip64(archive)?;
     let allowance = Arc::new(AtomicU64::new(DIRECTORY_BYTES_MAX));
     let metered = Metered { file: archive.try_clone()?, allowance: allowance.clone() };
     let mut zip = ZipArchive::new(io::BufReader::with_capacity(4 << 10, metered))?;
@@ -79,6 +80,22 @@ pub fn for_each_entry(
     Ok(files)
 }
 
+/// Refuses archives whose end is that of a large one: the `zip` crate takes memory for as many
+/// entries, and for as long a record, as that declares. It searches the end of the file for one,
+/// as far as it may read.
+fn refuse_zip64(mut archive: &File) -> Result<(), RandomAccessError> {
+    const LOCATOR: &[u8] = b"PK\x06\x07"; // APPNOTE 4.3.15
+    let start = archive.metadata()?.len().saturating_sub(DIRECTORY_BYTES_MAX + 64);
+    archive.seek(SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    archive.take(DIRECTORY_BYTES_MAX + 64).read_to_end(&mut end)?;
+    archive.seek(SeekFrom::Start(0))?;
+    match end.windows(LOCATOR.len()).any(|bytes| bytes == LOCATOR) {
+        true => Err(RandomAccessError::Limit("zip64 archives")),
+        false => Ok(()),
+    }
+}
+
 /// Refuses to be read further than an allowance.
 struct Metered {
     file: File,
@@ -87,8 +104,10 @@ struct Metered {
 
 impl Read for Metered {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
         let left = self.allowance.load(Relaxed);
+        // One byte more than is allowed tells, and no more memory than that is touched.
+        let most = usize::try_from(left.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read(&mut buffer[..most])?;
         if left != u64::MAX {
             let left = left.checked_sub(read as u64);
             self.allowance.store(left.ok_or_else(|| io::Error::other("the central directory is too large"))?, Relaxed);
