@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::{Ready, ready},
+    future::{Ready, poll_fn, ready},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -15,7 +15,7 @@ use narrows_core::{
     Body, Budget, ByteRange, Clock, ContentRange, Fetch, FetchErrorKind, Head, Options, Outcome, Profile, Proof,
     Request, Response, Source, Timestamp, Window,
 };
-use narrows_sim::SimError;
+use narrows_sim::{SimError, Style};
 
 /// Gives the next answer to whatever it is asked, at once.
 #[derive(Clone, Default)]
@@ -172,4 +172,33 @@ fn an_end_behind_what_was_received_is_another_version() {
         vec![answer(head(0, 4), &[b"abcd"], false), answer(head(4, 8), &[b"ef"], true), answer(gone, &[], false)];
     let (outcome, ..) = download(broken, 4);
     assert_eq!(code(&outcome), "changed");
+}
+
+#[test]
+fn what_was_set_aside_for_collecting_is_there_once() {
+    let entries: Vec<_> = (0..3).map(|number| (format!("{number}"), vec![b'x'; 1000])).collect();
+    let archive: &'static [u8] = narrows_sim::zip(&entries, || Style::Stored).leak();
+    let whole = Head { status: 200, length: Some(archive.len() as u64), ..Head::default() };
+    let fetch =
+        Scripted { answers: Rc::new(RefCell::new([answer(whole, &[archive], false)].into())), ..Scripted::default() };
+    let options = Options { unpack: Some(Default::default()), collect_max: 1000, ..Options::default() };
+    let budget = Budget::new(options.working_set(fetch.profile()).total() + 1000);
+    let mut window = Window::from_iter([Source::new("sim://origin/a.zip")], fetch, Still, &budget, options).unwrap();
+    let mut delivery = window.next().now_or_never().flatten().expect("at once");
+    // Only so much is free besides.
+    let first = delivery.next_entry().now_or_never().expect("at once");
+    let others = budget.capacity() - budget.reserved() - 1000;
+    let _others = poll_fn(|cx| budget.claim(others).unwrap().poll(cx)).now_or_never().expect("at once");
+    let mut kept = vec![delivery.collect(1000).now_or_never().expect("at once").unwrap()];
+    let mut refused = 0;
+    assert!(matches!(first, Ok(Some(_))));
+    while let Some(Ok(Some(_))) = delivery.next_entry().now_or_never() {
+        match delivery.collect(1000).now_or_never().expect("at once") {
+            Ok(collected) => kept.push(collected),
+            Err(failure) => refused += u32::from(failure.kind.code() == "too_big_to_collect"),
+        }
+    }
+    // One from what was set aside, one from what the budget has free, and none from what is in use.
+    assert_eq!((kept.len(), refused), (2, 1));
+    assert!(kept.iter().all(|collected| collected.charged() >= 1000));
 }
