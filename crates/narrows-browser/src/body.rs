@@ -19,7 +19,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader};
 
-use crate::{error::BrowserError, host};
+use crate::{
+    error::BrowserError,
+    host::{self, ReadResult},
+};
 
 /// Size of a buffer to read into, and of the largest slice that is copied.
 pub(crate) const BUFFER_BYTES: u32 = 256 << 10;
@@ -191,8 +194,9 @@ impl Body for FetchedBody {
                     return Poll::Ready(Some(Err(BrowserError::interrupted(&reason))));
                 }
             };
-            let chunk = host::get(&result, "value").dyn_into::<Uint8Array>().ok();
-            let is_over = host::get(&result, "done") != JsValue::FALSE;
+            let result: &ReadResult = result.unchecked_ref();
+            let chunk = result.value().ok().and_then(|value| value.dyn_into::<Uint8Array>().ok());
+            let is_over = result.done().unwrap_or(JsValue::TRUE) != JsValue::FALSE;
             match (&this.reader, chunk) {
                 (Reader::Byob(_), Some(chunk)) => {
                     let bytes = (chunk.length() > 0).then(|| Bytes::from(chunk.to_vec()));

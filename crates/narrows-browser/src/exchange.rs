@@ -18,7 +18,7 @@ use crate::{
     body::{AbortOnDrop, FetchedBody},
     error::BrowserError,
     fetch::Inner,
-    host,
+    host::{self, Page},
 };
 
 /// An exchange up to the response's head. Dropping it aborts it.
@@ -51,7 +51,7 @@ async fn run(
     request: Request,
     queued: Rc<Cell<bool>>,
 ) -> Result<Response<FetchedBody>, BrowserError> {
-    let target = Target::parse(&request)?;
+    let target = Target::parse(&request, adapter.page.get_or_init(Page::own).as_ref())?;
     queued.set(true);
     let place = adapter.places(&target.origin).acquire_arc().await;
     queued.set(false);
@@ -100,14 +100,10 @@ struct Target {
 }
 
 impl Target {
-    fn parse(request: &Request) -> Result<Self, BrowserError> {
+    fn parse(request: &Request, page: Option<&Page>) -> Result<Self, BrowserError> {
         let bad = |text: &str| BrowserError::new(FetchErrorKind::BadUrl, text);
-        let page = host::location();
-        let url = match &page {
-            Some(page) => Url::new_with_base(&request.url, page),
-            None => Url::new(&request.url),
-        };
-        let url = url.map_err(|_| bad("the address is malformed"))?;
+        let relative = || Url::new_with_base(&request.url, &host::location()?).ok();
+        let url = Url::new(&request.url).ok().or_else(relative).ok_or_else(|| bad("the address is malformed"))?;
         if !matches!(url.protocol().as_str(), "http:" | "https:" | "blob:") {
             return Err(bad(&format!("scheme {:?} is not http, https or blob", url.protocol().trim_end_matches(':'))));
         }
@@ -124,15 +120,14 @@ impl Target {
                 Some(format!("Basic {encoded}"))
             }
         };
-        let page = page.and_then(|page| Url::new(&page).ok());
         let is_secure = |url: &Url| url.protocol() != "http:" || is_loopback(&url.hostname());
         Ok(Self {
             url: url.href(),
             origin: url.origin(),
             is_blob: url.protocol() == "blob:",
             authorization,
-            is_own_origin: page.as_ref().is_none_or(|page| page.origin() == url.origin()),
-            is_mixed: page.is_some_and(|page| page.protocol() == "https:" && !is_secure(&url)),
+            is_own_origin: page.is_none_or(|page| page.origin == url.origin()),
+            is_mixed: page.is_some_and(|page| page.is_https && !is_secure(&url)),
         })
     }
 }

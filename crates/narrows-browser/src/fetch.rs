@@ -1,7 +1,7 @@
 //! The adapter: what holds for all its exchanges.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::HashMap,
     rc::Rc,
     sync::{Arc, Weak},
@@ -15,6 +15,7 @@ use crate::{
     body::{BUFFER_BYTES, Buffers, FetchedBody},
     error::BrowserError,
     exchange::Exchange,
+    host::Page,
 };
 
 /// How exchanges are made.
@@ -52,6 +53,8 @@ pub struct BrowserFetch(pub(crate) Rc<Inner>);
 pub(crate) struct Inner {
     pub(crate) options: BrowserOptions,
     pub(crate) buffers: Buffers,
+    /// Whose page this is; asked once, for it does not change.
+    pub(crate) page: OnceCell<Option<Page>>,
     /// Places by origin, for as long as somebody has or awaits one.
     places: RefCell<HashMap<String, Weak<Semaphore>>>,
 }
@@ -78,8 +81,8 @@ impl Inner {
 impl BrowserFetch {
     /// An adapter of its own places and buffers.
     pub fn new(options: BrowserOptions) -> Self {
-        let (buffers, places) = (Buffers::default(), RefCell::default());
-        Self(Rc::new(Inner { options, buffers, places }))
+        let (buffers, page, places) = (Buffers::default(), OnceCell::new(), RefCell::default());
+        Self(Rc::new(Inner { options, buffers, page, places }))
     }
 }
 

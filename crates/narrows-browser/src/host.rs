@@ -3,7 +3,7 @@
 
 use js_sys::{Function, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use web_sys::RequestInit;
+use web_sys::{RequestInit, Url};
 
 #[wasm_bindgen]
 extern "C" {
@@ -29,6 +29,15 @@ extern "C" {
     #[wasm_bindgen(method, js_name = request)]
     pub(crate) fn request_with(this: &Locks, name: &str, options: &Object, callback: &JsValue) -> Promise;
 
+    /// What a stream's reader gives.
+    pub(crate) type ReadResult;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn value(this: &ReadResult) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter, catch)]
+    pub(crate) fn done(this: &ReadResult) -> Result<JsValue, JsValue>;
+
     #[wasm_bindgen(catch, js_name = btoa)]
     pub(crate) fn base64(bytes: &str) -> Result<String, JsValue>;
 
@@ -44,6 +53,20 @@ pub(crate) fn get(object: &JsValue, name: &str) -> JsValue {
 /// The address of the page or of the worker's script; Node has none.
 pub(crate) fn location() -> Option<String> {
     get(&get(&js_sys::global(), "location"), "href").as_string()
+}
+
+/// Whose page this is.
+pub(crate) struct Page {
+    pub(crate) origin: String,
+    pub(crate) is_https: bool,
+}
+
+impl Page {
+    /// The page's, or that of the worker's script; Node has none.
+    pub(crate) fn own() -> Option<Self> {
+        let url = Url::new(&location()?).ok()?;
+        Some(Self { origin: url.origin(), is_https: url.protocol() == "https:" })
+    }
 }
 
 /// Whether the platform knows that it has no network.

@@ -6,7 +6,7 @@
 
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use narrows_browser::{BrowserClock, BrowserFetch, BrowserOptions, MemorySpool, OpfsSpool, SpoolError};
 use narrows_core::{Budget, Clock, Fetch, Spool, SpoolFile};
 use narrows_sim::conformance::{BROWSER_CASES, CASES, Case, run};
@@ -67,6 +67,15 @@ async fn timers_wait_and_are_not_early() {
     let nearer = BrowserClock.sleep_until(BrowserClock.now() + Duration::from_millis(50));
     let first = futures_util::future::select(&mut distant, nearer).await;
     assert!(matches!(first, futures_util::future::Either::Right(_)));
+    // All share one timer: whoever leaves takes it from nobody.
+    let mut sleeps = [20, 40, 60].map(|ms| BrowserClock.sleep_until(BrowserClock.now() + Duration::from_millis(ms)));
+    for sleep in &mut sleeps {
+        assert!(sleep.now_or_never().is_none());
+    }
+    let [early, middle, late] = sleeps;
+    drop(early);
+    late.await;
+    assert!(middle.now_or_never().is_some());
 }
 
 #[wasm_bindgen_test]
