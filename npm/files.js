@@ -75,7 +75,7 @@ function iterate(sources) {
     const reader = sources.getReader(); // not every engine's streams are iterable
     return { next: () => reader.read(), return: () => reader.cancel() };
   }
-  throw invalid("sources must be an array, an iterable, an async iterable or a ReadableStream");
+  throw invalid("sources must be an iterable or a ReadableStream");
 }
 
 /** Moves a buffer out of the consumer's hand: what it kept of it is empty from now on. */
@@ -215,6 +215,9 @@ class FileStream {
   [Symbol.asyncIterator]() {
     let last;
     return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
       next: async () => {
         if (last?.untouched) last.stop();
         const next = await this.next();
@@ -359,7 +362,7 @@ class NarrowsFile extends Readable {
 
   /** The next block of the whole file, or of the entry that is open. */
   async nextBlock(entry = this.#entry) {
-    if (entry !== this.#entry) throw invalid("the entry is no longer open");
+    if (entry !== this.#entry) throw invalid("the entry is not open");
     return this.#read(async () => {
       const block = await this.#raw.nextBlock(this.#lent);
       this.#lent = block?.buffer;
@@ -372,7 +375,7 @@ class NarrowsFile extends Readable {
   async *entries() {
     this.#entry = null;
     try {
-      for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); ) {
+      for (let entry; (entry = await this.#read(() => this.#raw.nextEntry())); this.#entry = null) {
         yield (this.#entry = new Entry(this, entry));
       }
     } finally {
@@ -435,7 +438,7 @@ class Entry extends Readable {
     for await (const block of this) {
       length += block.length;
       if (!(length <= max)) {
-        const message = `${this.url}: entry ${this.name} is larger than ${max} bytes; read blocks, or give a larger maximum`;
+        const message = `${this.url}: entry ${this.name} is larger than ${max} bytes; read its blocks`;
         throw refusal("too_big_to_collect", message, this.url);
       }
       parts.push(block.slice());

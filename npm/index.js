@@ -61,8 +61,8 @@ const rawBudgets = new WeakMap();
 function rawBudget(budget) {
   if (!rawBudgets.has(budget)) {
     const raw = new RawBudget(budget.bytes);
-    rawBudgets.set(budget, raw);
     budget.watch(engine, () => ({ reserved: raw.reserved(), peak: raw.peak() }));
+    rawBudgets.set(budget, raw);
   }
   return rawBudgets.get(budget);
 }

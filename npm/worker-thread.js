@@ -6,6 +6,7 @@ const objects = new Map(); // streams and files by number: { object, budget, lis
 const budgets = new Map();
 const pulls = new Map(); // what the main thread has been asked for
 let last = 0;
+let opening = 0;
 
 function post(message, budget, transfer = []) {
   const figures = budget && { budget: budget.number, reserved: budget.of.reserved, peak: budget.of.peak };
@@ -29,7 +30,12 @@ const root = {
   async open(list, options, number, bytes) {
     if (!budgets.has(number)) budgets.set(number, { number, of: new Budget(bytes) });
     const budget = budgets.get(number);
-    return register({ object: await engine.open(() => pull(list), options, budget.of), budget });
+    opening++;
+    try {
+      return register({ object: await engine.open(() => pull(list), options, budget.of), budget });
+    } finally {
+      opening--;
+    }
   },
 };
 
@@ -38,7 +44,7 @@ async function run({ to, method, args }) {
   if (!object) return {}; // closed
   const value = await object[method](...args);
   if (method === "close") objects.delete(to);
-  if (objects.size === 0) budgets.clear(); // nothing of theirs is in use
+  if (objects.size + opening === 0) budgets.clear(); // nothing of theirs is in use
   if (method === "next" && value) {
     const { index, url, size } = value;
     return { value: { ref: register({ object: value, budget }), index, url, size }, budget };

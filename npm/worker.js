@@ -24,6 +24,13 @@ const lost = (index, url) => ({
   elapsed: 0,
 });
 
+/** What a file that is over has for its reader. */
+function again({ outcome, code, message, url, status }, method) {
+  if (outcome === "failed") throw new NarrowsError({ code, message, url, status, retryable: false });
+  if (outcome === "cancelled") throw cancelled(`${url}: the file was closed before its end`);
+  if (method === "collect") throw new NarrowsError({ code: "options", message: `${url}: it has been read`, url, retryable: false });
+}
+
 /** A worker that is started when there is work, and replaced when it has grown and is idle. */
 export class NarrowsWorker {
   #start;
@@ -75,13 +82,13 @@ export class NarrowsWorker {
   /** For streams: what `engine.open` of index.js does, by messages. */
   async open(pull, options, budget) {
     const list = ++this.#last;
-    this.#lists.set(list, pull);
     if (!this.#budgets.has(budget)) this.#budgets.set(budget, ++this.#last);
     const number = this.#budgets.get(budget);
     const figures = this.#figures.get(number) ?? { reserved: 0, peak: budget.peak };
     this.#figures.set(number, figures);
     budget.watch(this, () => figures);
     const worker = this.#ensure();
+    this.#lists.set(list, pull);
     let stream;
     try {
       stream = await this.#call(0, "open", [list, { blockBytes: BLOCK, ...options }, number, budget.bytes]);
@@ -97,10 +104,9 @@ export class NarrowsWorker {
     const file = ({ ref, index, url, size }) => {
       let failed, closing;
       const read = async (method, args, transfer) => {
-        const outcome = (await closing)?.outcome; // then the worker knows it no more
+        const report = await closing; // then the worker knows it no more
         if (failed) throw failed;
-        if (outcome === "cancelled") throw cancelled(`${url}: the file was closed before its end`);
-        if (outcome) return undefined;
+        if (report) return again(report, method);
         return on(ref, method, args, transfer).catch((error) => Promise.reject((failed = error)));
       };
       return {
@@ -132,14 +138,15 @@ export class NarrowsWorker {
         await after(stream, "close", []).catch(() => {}); // closed with the worker
         if (isGone()) return;
         this.#lists.delete(list);
-        if (this.#lists.size === 0) this.#figures.clear(); // budgets keep theirs
         this.#recycle();
       },
     };
   }
 
   #recycle() {
-    if (this.#lists.size === 0 && this.#calls.size === 0 && this.#memory > this.#recycleAbove) this.close();
+    if (this.#lists.size > 0 || this.#calls.size > 0) return;
+    this.#figures.clear(); // budgets keep theirs
+    if (this.#memory > this.#recycleAbove) this.close();
   }
 
   #ensure() {

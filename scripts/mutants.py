@@ -27,7 +27,7 @@ MUTANTS = [
     ("answer: another part than was asked for is continued", CORE + "answer.rs", "if start != asked.start {", "if false {", SIM),
     ("answer: another length is replayed", CORE + "answer.rs", "match other || longer || other_date {", "match other {", SIM),
     ("answer: an end behind what was received completes", CORE + "answer.rs", "Some(total) if total == received && pinned", "Some(total) if pinned", SIM),
-    ("flight: collecting again takes what is in use", CORE + "flight.rs", "self.collect_left -= set_aside;", "", SIM),
+    ("lease: collecting again takes what is in use", CORE + "lease.rs", "state.collect_left -= set_aside;", "", SIM),
     ("window: what has failed is no reason to wait", CORE + "window.rs", "|| waiting >= self.slots.limit()", "|| waiting > usize::MAX - 1", SIM),
     ("reader: any format shows its own end", CORE + "reader.rs", "decoders.unpacker.format() == Some(Format::Zip)", "decoders.unpacker.format().is_some()", SIM),
     ("transfer: a repeated beginning is not compared", CORE + "transfer.rs", "if digest.is_some() && digest != expected {", "if false {", SIM),

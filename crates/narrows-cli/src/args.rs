@@ -377,7 +377,7 @@ impl TransferArgs {
             min_rate: self.min_rate,
             file_size_max: self.max_file_size,
             not_found: if self.not_found == Some(NotFoundArg::Skip) { NotFound::Skip } else { NotFound::Fail },
-            content_limits: limits.clone(),
+            content_limits: Some(limits.clone()),
             unpack: unpacks.then(|| unpack::Options { limits, ..unpack::Options::default() }),
             seed: std::process::id().into(),
             ..Options::default()

@@ -66,9 +66,9 @@ pub(crate) fn in_background(
         };
         if let Err(error) = read(&mut send) {
             // A list that breaks off must not look like one that has ended.
+            tell(format_args!("narrows: {name}: {error}"));
             let invalid = Some(BadLine { reason: "the list could not be read to its end" });
             send(vec![Source { invalid, ..Source::new(name.as_str()) }]);
-            tell(format_args!("narrows: {name}: {error}"));
         }
     });
     let batches = stream::unfold(receiver, |mut receiver| async move {

@@ -11,15 +11,12 @@ use std::{
     io::{self, Write},
     path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use crate::record::file_id;
 
 const STAGING: &str = ".narrows-";
-
-/// How far a file's time may be ahead of the clock, whose ticks are coarser.
-const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 pub(crate) struct OutputDirectory {
     root: PathBuf,
@@ -28,7 +25,7 @@ pub(crate) struct OutputDirectory {
     /// The report, which no source may replace.
     report: Option<(u64, u64)>,
     /// Held until the end.
-    _lock: File,
+    lock: File,
     /// One source at a time looks for its places and takes them.
     publishing: Mutex<()>,
 }
@@ -52,7 +49,7 @@ impl OutputDirectory {
             if path.exists() {
                 let started = lock.metadata()?.modified()?;
                 let (root, publishing) = (root.to_owned(), Mutex::new(()));
-                return Ok(Self { root, staging, started, report: None, _lock: lock, publishing });
+                return Ok(Self { root, staging, started, report: None, lock, publishing });
             }
         }
         Err(io::Error::other("no name for a staging directory"))
@@ -77,15 +74,16 @@ impl OutputDirectory {
     /// Whether a file may take its place: this run must not have filled it before.
     fn check(&self, relative: &Path) -> io::Result<()> {
         let target = self.root.join(relative);
-        // One that claims to be of the future was here before.
-        let of_this_run = |time: SystemTime| time >= self.started && time <= SystemTime::now() + CLOCK_STEP;
+        // One that claims to be of the future was here before. The time is that of the disk.
+        let now = || (&self.lock).write_all(b".").and_then(|()| self.lock.metadata()?.modified());
+        let of_this_run = |time: SystemTime| Ok::<_, io::Error>(time >= self.started && time <= now()?);
         let mut above = relative.ancestors().skip(1).map(|above| self.root.join(above));
         let text = match fs::symlink_metadata(&target) {
             Ok(before) if before.is_dir() => format!("{} is a directory", target.display()),
             Ok(_) if self.report.is_some() && file_id(&target) == self.report => {
                 format!("{} is this run's report", target.display())
             }
-            Ok(before) if of_this_run(before.modified()?) => {
+            Ok(before) if of_this_run(before.modified()?)? => {
                 format!("{} was written by another source of this run", target.display())
             }
             Ok(_) => return Ok(()),
@@ -314,7 +312,7 @@ mod tests {
         assert!(commit(0, ["a.txt", "data/x"]).is_err_and(|text| text.contains("data is no directory")));
         assert!(commit(1, ["b.txt", "report"]).is_err_and(|text| text.contains("report")));
         // A clock that was set back makes no file one of this run.
-        let future = SystemTime::now() + Duration::from_secs(3600);
+        let future = SystemTime::now() + std::time::Duration::from_secs(3600);
         File::options().write(true).open(root.join("data")).unwrap().set_modified(future).unwrap();
         assert_eq!(commit(2, ["data", "c.txt"]), Ok(()));
         drop(output);

@@ -277,6 +277,13 @@ impl Reservation {
         Self { budget: self.budget.clone(), bytes }
     }
 
+    /// Adds another one's bytes, which is of the same budget.
+    pub(crate) fn join(&mut self, other: Self) {
+        debug_assert!(Arc::ptr_eq(&self.budget.shared, &other.budget.shared));
+        self.bytes += other.bytes;
+        other.forget();
+    }
+
     /// Ends the reservation without giving its bytes back.
     fn forget(mut self) {
         self.bytes = 0;

@@ -120,24 +120,13 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
         let mut flight = self.shared.lock();
         if flight.report().is_some() {
-            let nothing = Collected { bytes: Vec::new(), reservation: flight.lease.split(0) };
-            return flight.ending().map_or(Ok(nothing), Err);
+            return flight.ending().map_or_else(|| Ok(Collected::empty(&flight.lease)), Err);
         }
         let needed = flight.declared_output().unwrap_or(max);
-        let taken = if needed <= max { flight.take_collection(needed) } else { Err(max) };
-        let refused = match (taken, usize::try_from(needed)) {
-            (Ok(reservation), Ok(capacity)) => {
-                let mut bytes = Vec::new();
-                match bytes.try_reserve_exact(capacity) {
-                    Ok(()) => return Ok(Collected { bytes, reservation }),
-                    Err(_) => 0, // free in the budget, and not on this machine
-                }
-            }
-            (Ok(_), Err(_)) => 0,
-            (Err(available), _) => available,
-        };
-        let available = max.min(refused);
-        Err(flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available }))
+        let taken = if needed <= max { flight.lease.collection(needed) } else { Err(max) };
+        taken.map_err(|available| {
+            flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available: max.min(available) })
+        })
     }
 
     fn refuse(&self, kind: FailureKind) -> Failure {

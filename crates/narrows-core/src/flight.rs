@@ -13,7 +13,6 @@ use futures_util::task::AtomicWaker;
 use narrows_unpack::EntryEnd;
 
 use crate::{
-    budget::Reservation,
     clock::{Clock, Timestamp},
     failure::{Failure, FailureKind},
     fetch::Fetch,
@@ -38,8 +37,6 @@ pub(crate) struct Flight<F: Fetch, C: Clock> {
     started: Timestamp,
     entries: u64,
     bytes_out: u64,
-    /// What is left of [`Options::collect_max`] in the lease.
-    collect_left: u64,
     /// How it ended, once it has.
     report: Option<Report>,
 }
@@ -57,23 +54,8 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         let started = clock.now();
         ledger.lock().began(started, index);
         let (reader, slot) = (Reader::new(), Some(slot));
-        let collect_left = options.collect_max;
         let (entries, bytes_out, report) = (0, 0, None);
-        Self {
-            index,
-            transfer,
-            reader,
-            lease,
-            options,
-            clock,
-            ledger,
-            slot,
-            started,
-            entries,
-            bytes_out,
-            collect_left,
-            report,
-        }
+        Self { index, transfer, reader, lease, options, clock, ledger, slot, started, entries, bytes_out, report }
     }
 
     /// Ready when there is something to deliver: first bytes, an end, a failure.
@@ -188,19 +170,6 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         self.ledger.lock().ended(self.started, &report);
         self.report = Some(report);
         self.slot = None;
-    }
-
-    /// Memory for `needed` bytes to collect: what was set aside for it, and beyond that what the
-    /// budget has free. In vain, it says how much there was.
-    pub(crate) fn take_collection(&mut self, needed: u64) -> Result<Reservation, u64> {
-        let set_aside = needed.min(self.collect_left);
-        match self.lease.try_grow(needed - set_aside) {
-            true => {
-                self.collect_left -= set_aside;
-                Ok(self.lease.split(needed))
-            }
-            false => Err(self.collect_left),
-        }
     }
 
     /// How many bytes will come out, where nothing is unpacked and the origin says so.

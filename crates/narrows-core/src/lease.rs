@@ -34,6 +34,8 @@ struct State {
     blocks_max: u32,
     /// Blocks being filled or in the consumer's hand. `blocks_out <= blocks_max`.
     blocks_out: u32,
+    /// What is left of the bytes set aside for collecting, which are part of the reservation.
+    collect_left: u64,
     /// Buffers that came back: `spare.len() + blocks_out <= blocks_max`.
     spare: Vec<Vec<u8>>,
     /// Whoever waits for a block to come back.
@@ -47,6 +49,7 @@ impl Lease {
         reservation: Reservation,
         blocks_max: u32,
         block_bytes: usize,
+        collect_max: u64,
         ledger: Ledger,
     ) -> Self {
         let phase = Phase::Requesting;
@@ -57,6 +60,7 @@ impl Lease {
             block_bytes,
             blocks_max,
             blocks_out: 0,
+            collect_left: collect_max,
             spare: Vec::with_capacity(blocks_max as usize),
             waiting: None,
             ended: false,
@@ -75,31 +79,38 @@ impl Lease {
 
     /// Gives back `bytes` that turned out not to be needed.
     pub(crate) fn give_back(&self, bytes: u64) {
-        self.resize(|reservation| {
+        self.resize(|State { reservation, .. }| {
             reservation.shrink_to(reservation.bytes() - bytes.min(reservation.bytes()));
-            true
         });
     }
 
     /// Takes `bytes` more if they are free now.
     pub(crate) fn try_grow(&self, bytes: u64) -> bool {
-        self.resize(|reservation| reservation.try_grow(bytes))
+        self.resize(|state| state.reservation.try_grow(bytes))
     }
 
-    /// Moves `bytes` to a reservation of their own.
-    pub(crate) fn split(&self, bytes: u64) -> Reservation {
-        let mut part = None;
-        self.resize(|reservation| {
-            part = Some(reservation.split(bytes));
-            true
-        });
-        part.unwrap_or_else(|| unreachable!("`resize` runs it"))
+    /// Room for `bytes` to collect: what is left of the bytes set aside for it, and beyond those
+    /// what the budget has free. In vain, it says how much there was.
+    pub(crate) fn collection(&self, bytes: u64) -> Result<Collected, u64> {
+        let (reservation, set_aside) = self.resize(|state| {
+            let set_aside = bytes.min(state.collect_left);
+            if !state.reservation.try_grow(bytes - set_aside) {
+                return Err(state.collect_left);
+            }
+            state.collect_left -= set_aside;
+            Ok((state.reservation.split(bytes), set_aside))
+        })?;
+        let mut collected = Collected { bytes: Vec::new(), reservation, set_aside, lease: self.clone() };
+        let capacity = usize::try_from(bytes).map_err(|_| 0u64)?;
+        // What is free in the budget need not be on this machine.
+        collected.bytes.try_reserve_exact(capacity).map_err(|_| 0u64)?;
+        Ok(collected)
     }
 
-    fn resize(&self, change: impl FnOnce(&mut Reservation) -> bool) -> bool {
+    fn resize<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let before = state.reservation.bytes();
-        let changed = change(&mut state.reservation);
+        let changed = change(&mut state);
         let after = state.reservation.bytes();
         if let Some(phase) = state.phase {
             self.ledger.lock().move_phase(self.index, Some((phase, before)), Some((phase, after)));
@@ -240,14 +251,22 @@ impl Drop for Block {
     }
 }
 
-/// A whole source in the consumer's hand, charged to the budget until dropped.
-#[derive(Debug)]
+/// A whole source or entry in the consumer's hand, charged to the budget until dropped.
 pub struct Collected {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) reservation: Reservation,
+    reservation: Reservation,
+    /// Of these, those that were set aside for collecting, and are again when this is dropped.
+    set_aside: u64,
+    lease: Lease,
 }
 
 impl Collected {
+    /// Of what has nothing left.
+    pub(crate) fn empty(lease: &Lease) -> Self {
+        let reservation = lease.resize(|state| state.reservation.split(0));
+        Self { bytes: Vec::new(), reservation, set_aside: 0, lease: lease.clone() }
+    }
+
     /// Keeps no more than the bytes take, if there is memory to move them.
     pub(crate) fn fit(&mut self) {
         let length = self.bytes.len() as u64;
@@ -255,7 +274,20 @@ impl Collected {
         if roomy && self.reservation.try_grow(length) {
             self.bytes = self.bytes.as_slice().into();
         }
-        self.reservation.shrink_to(self.bytes.capacity() as u64);
+        self.shrink_to(self.bytes.capacity() as u64);
+    }
+
+    /// Gives back all but `bytes`: to the transfer what was its own, if it goes on.
+    fn shrink_to(&mut self, bytes: u64) {
+        let mut surplus = self.reservation.split(self.reservation.bytes().saturating_sub(bytes));
+        let own = surplus.split(self.set_aside);
+        self.set_aside -= own.bytes();
+        self.lease.resize(|state| {
+            if !state.ended {
+                state.collect_left += own.bytes();
+                state.reservation.join(own);
+            }
+        });
     }
 
     /// Bytes of the budget that this keeps: no less than its capacity.
@@ -269,5 +301,18 @@ impl Deref for Collected {
 
     fn deref(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+impl fmt::Debug for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collected({} bytes)", self.bytes.len())
+    }
+}
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        drop(std::mem::take(&mut self.bytes)); // before its charge
+        self.shrink_to(0);
     }
 }

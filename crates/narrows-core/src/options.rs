@@ -33,8 +33,9 @@ pub struct Options {
     pub not_found: NotFound,
     /// Whether and how to unpack. Without it, bytes are delivered as they came.
     pub unpack: Option<narrows_unpack::Options>,
-    /// Limits on what a `Content-Encoding` decodes to, whether that is unpacked or not.
-    pub content_limits: Limits,
+    /// Limits on what a `Content-Encoding` decodes to. Default: those of [`unpack`](Self::unpack),
+    /// or theirs.
+    pub content_limits: Option<Limits>,
     /// Largest block handed out, in bytes. Default 128 KiB, where inflating is at its fastest.
     pub block_bytes: usize,
     /// Blocks of one transfer that may exist at once; all but one may be in the consumer's hand.
@@ -65,7 +66,7 @@ impl Default for Options {
             file_size_max: 1 << 40,
             not_found: NotFound::Fail,
             unpack: None,
-            content_limits: Limits::default(),
+            content_limits: None,
             block_bytes: 128 << 10,
             blocks: 2,
             segment_bytes: 1 << 20,

@@ -146,10 +146,10 @@ impl Decoders {
             Some(name) => Some(ContentDecoder::new(name, options)?),
         };
         let mut wanted = options.unpack_of(transfer.source());
-        let is_decoded = content.is_some() || transfer.is_decoded;
-        if let Some(unpack) = wanted.as_mut().filter(|_| is_decoded) {
+        if let Some(unpack) = &mut wanted {
             // `x.gz` may have been served as gzip-encoded `x`.
-            unpack.expected.take_if(|expected| *expected == Format::Gzip);
+            let is_decoded = content.is_some() || transfer.is_decoded;
+            unpack.or_plain |= is_decoded && unpack.expected == Some(Format::Gzip);
         }
         let claimed = wanted.as_ref().map_or(0, narrows_unpack::Options::memory_max);
         let mut unpack = wanted.unwrap_or_else(|| narrows_unpack::Options {
@@ -205,7 +205,8 @@ impl ContentDecoder {
         if !is_gzip(encoding) {
             return Err(FailureKind::Encoding(encoding.into()));
         }
-        let limits = options.content_limits.clone();
+        let unpacked = || options.unpack.as_ref().map(|unpack| unpack.limits.clone());
+        let limits = options.content_limits.clone().or_else(unpacked).unwrap_or_default();
         let unpack = narrows_unpack::Options { format: Some(Format::Gzip), limits, ..Default::default() };
         let unpacker = Unpacker::new(unpack);
         Ok(Self { unpacker, decoded: Vec::with_capacity(DECODED_BYTES), taken: 0, ended: false })

@@ -254,6 +254,7 @@ where
                     reservation,
                     self.options.blocks,
                     self.options.block_bytes,
+                    self.options.collect_max,
                     self.ledger.clone(),
                 );
                 self.admit(source, lease);

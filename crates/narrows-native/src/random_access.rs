@@ -31,7 +31,8 @@ pub const RANDOM_ACCESS_BYTES: u64 = 2 << 20;
 ///
 /// Paths are relative and stay below any directory they are joined to. Checksums are checked by
 /// the time a reader is at its end. Blocks the thread. Reading the central directory takes up to
-/// [`RANDOM_ACCESS_BYTES`] of memory that no budget is charged for: reserve them.
+/// [`RANDOM_ACCESS_BYTES`] of memory that no budget is charged for: reserve them. Archives with
+/// the end of a large one (zip64) are refused.
 ///
 /// # Errors
 ///

@@ -174,31 +174,42 @@ fn an_end_behind_what_was_received_is_another_version() {
     assert_eq!(code(&outcome), "changed");
 }
 
-#[test]
-fn what_was_set_aside_for_collecting_is_there_once() {
+/// Collects three entries of 1,000 bytes, where so many are set aside and `free` bytes are free
+/// besides: how many came and how many were refused.
+fn collect_three(free: u64, keeps: bool) -> (usize, u32) {
     let entries: Vec<_> = (0..3).map(|number| (format!("{number}"), vec![b'x'; 1000])).collect();
     let archive: &'static [u8] = narrows_sim::zip(&entries, || Style::Stored).leak();
     let whole = Head { status: 200, length: Some(archive.len() as u64), ..Head::default() };
     let fetch =
         Scripted { answers: Rc::new(RefCell::new([answer(whole, &[archive], false)].into())), ..Scripted::default() };
     let options = Options { unpack: Some(Default::default()), collect_max: 1000, ..Options::default() };
-    let budget = Budget::new(options.working_set(fetch.profile()).total() + 1000);
+    let budget = Budget::new(options.working_set(fetch.profile()).total() + free);
     let mut window = Window::from_iter([Source::new("sim://origin/a.zip")], fetch, Still, &budget, options).unwrap();
     let mut delivery = window.next().now_or_never().flatten().expect("at once");
-    // Only so much is free besides.
-    let first = delivery.next_entry().now_or_never().expect("at once");
-    let others = budget.capacity() - budget.reserved() - 1000;
+    let mut entry = delivery.next_entry().now_or_never().expect("at once");
+    let others = budget.capacity() - budget.reserved() - free;
     let _others = poll_fn(|cx| budget.claim(others).unwrap().poll(cx)).now_or_never().expect("at once");
-    let mut kept = vec![delivery.collect(1000).now_or_never().expect("at once").unwrap()];
-    let mut refused = 0;
-    assert!(matches!(first, Ok(Some(_))));
-    while let Some(Ok(Some(_))) = delivery.next_entry().now_or_never() {
+    let (mut kept, mut came, mut refused) = (Vec::new(), 0, 0);
+    while let Ok(Some(_)) = entry {
         match delivery.collect(1000).now_or_never().expect("at once") {
-            Ok(collected) => kept.push(collected),
+            Ok(collected) => {
+                assert!(collected.charged() >= 1000);
+                came += 1;
+                kept.extend(keeps.then_some(collected));
+            }
             Err(failure) => refused += u32::from(failure.kind.code() == "too_big_to_collect"),
         }
+        entry = delivery.next_entry().now_or_never().expect("at once");
     }
-    // One from what was set aside, one from what the budget has free, and none from what is in use.
-    assert_eq!((kept.len(), refused), (2, 1));
-    assert!(kept.iter().all(|collected| collected.charged() >= 1000));
+    drop((delivery, window, kept, _others));
+    assert_eq!(budget.reserved(), 0);
+    (came, refused)
+}
+
+#[test]
+fn what_was_set_aside_for_collecting_is_there_once_at_a_time() {
+    // One from what was set aside, one from what is free, and none from what is in use.
+    assert_eq!(collect_three(1000, true), (2, 1));
+    // What is dropped is set aside again.
+    assert_eq!(collect_three(0, false), (3, 0));
 }

@@ -145,7 +145,8 @@ impl Unpacker {
             }
             let head = *head;
             let format = Format::detect(&head.bytes[..head.len]);
-            if let Some(expected) = options.expected.filter(|expected| *expected != format) {
+            let is_decoded = options.or_plain && format == Format::Plain;
+            if let Some(expected) = options.expected.filter(|expected| *expected != format && !is_decoded) {
                 let empty = head.len == 0 && expected != Format::Plain;
                 return Err(if empty {
                     ErrorKind::Truncated

@@ -14,6 +14,8 @@ pub struct Options {
     /// What the content must be if it is told from the content; [`ErrorKind::WrongFormat`]
     /// otherwise. A name that ends in `.zip` is such a promise: an error page is not a zip.
     pub expected: Option<Format>,
+    /// Whether what was expected may have been decoded on the way: then plain bytes will do, too.
+    pub or_plain: bool,
     /// Limits on real output.
     pub limits: Limits,
     /// Deviations to let pass.

@@ -166,7 +166,10 @@ impl RawFile {
         let state = self.0.clone();
         future_to_promise(async move {
             drop(state.lent.take());
-            let Some(mut delivery) = state.delivery.take() else { return Err(state.unavailable()) };
+            let Some(mut delivery) = state.delivery.take() else {
+                state.ending::<()>()?;
+                return Err(errors::invalid(format!("{}: it has been read", public_url(&state.url))));
+            };
             let (collect, abort) = abortable(delivery.collect(max as u64));
             state.collecting.replace(Some(abort));
             let collected = collect.await;

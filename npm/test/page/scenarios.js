@@ -276,6 +276,17 @@ export const scenarios = {
       seen.left = (await fails(() => first.bytes())).code;
     }
     for await (const file of stream(urls(1), { unpack: true })) {
+      const unawaited = [];
+      for await (const entry of file.entries()) unawaited.push(fails(() => entry.bytes()));
+      seen.unawaited = (await unawaited[0]).code;
+    }
+    for await (const file of stream(urls(1), { unpack: true })) {
+      seen.twice = (await file.text()).length > 0 && (await fails(() => file.text())).code;
+    }
+    const passedOver = [];
+    for await (const file of stream([`${base}/bytes/10?status=403`])) passedOver.push(file);
+    seen.passedOver = (await fails(() => passedOver[0].bytes())).code;
+    for await (const file of stream(urls(1), { unpack: true })) {
       for await (const entry of file.entries()) seen.nan = (await fails(() => entry.bytes(NaN))).code;
     }
     await stream([`${base}/bytes/9000000?rate=1000000`], { collect: 9_000_000 }).each(async (file) => {
