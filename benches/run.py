@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -128,10 +129,10 @@ def has_aiohttp():
 
 
 def splice(base):
-    """Kills each tool in the middle of a file, puts other bytes of the same length in its place,
+    """Interrupts each tool in the middle of a file (Ctrl-C), puts other bytes of the same length in its place,
     with another validator, and runs the tool again, told to resume."""
     length = 2_000_000
-    print("\nA file replaced by another of the same length between kill and resume; what is then on the disk:")
+    print("\nA file replaced by another of the same length between interrupt and resume; what is then on the disk:")
     for name, arguments in {
         "narrows": [NARROWS, "get", "--progress", "none", "--out", "{directory}", "{url}"],
         "curl -C -": ["curl", "-s", "-C", "-", "-o", "{directory}/2000000", "{url}"],
@@ -146,7 +147,7 @@ def splice(base):
             command = [argument.format(directory=directory, url=url) for argument in arguments]
             first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(1)
-            first.kill()
+            first.send_signal(signal.SIGINT)
             first.wait()
             again = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             path = os.path.join(directory, "2000000")
