@@ -44,6 +44,7 @@ Examples:
 
 Lists have one URL a line, or `size md5 url` as GDELT's master lists; size and MD5 are then checked.
 Blank lines and lines that start with # are passed over.
+Archives that cannot be streamed go through a temporary file: in DIR, or in $TMPDIR without one.
 
 Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
 
