@@ -129,8 +129,8 @@ def has_aiohttp():
 
 
 def splice(base):
-    """Interrupts each tool in the middle of a file (Ctrl-C), puts other bytes of the same length in its place,
-    with another validator, and runs the tool again, told to resume."""
+    """Interrupts each tool in the middle of a file (Ctrl-C), puts other bytes of the same length in
+    its place, with another validator, and runs the tool again, told to resume."""
     length = 2_000_000
     print("\nA file replaced by another of the same length between interrupt and resume; what is then on the disk:")
     for name, arguments in {

@@ -15,7 +15,8 @@ const ignore = () => {};
 export const fail = (thrown) =>
   thrown instanceof Error || typeof thrown?.code !== "string" ? thrown : new NarrowsError(thrown);
 
-const refusal = (code, message, url) => new NarrowsError({ code, message, url, retryable: false });
+/** An error of the caller's own making. */
+export const refusal = (code, message, url) => new NarrowsError({ code, message, url, retryable: false });
 const invalid = (message) => refusal("options", message);
 
 /** Bytes that may be in use at once, by all streams it is given to. */

@@ -3,14 +3,13 @@
 // Sources are pulled by messages, blocks come by transfer, and a block's buffer goes back with
 // the request for the next one: that is how the worker knows that its memory is free again.
 
-import { Budget, NarrowsError, fail, makeStream } from "./files.js";
+import { Budget, NarrowsError, fail, makeStream, refusal } from "./files.js";
 
 export { Budget, NarrowsError } from "./files.js";
 
 const BLOCK = 256 * 1024; // larger than elsewhere: each is a message both ways
 
-const cancelled = (message) => new NarrowsError({ code: "cancelled", message, retryable: false });
-const closed = () => cancelled("the worker was closed");
+const closed = () => refusal("cancelled", "the worker was closed");
 
 /** The report of a file whose worker is gone. */
 const lost = (index, url) => ({
@@ -27,8 +26,8 @@ const lost = (index, url) => ({
 /** What a file that is over has for its reader. */
 function again({ outcome, code, message, url, status }, method) {
   if (outcome === "failed") throw new NarrowsError({ code, message, url, status, retryable: false });
-  if (outcome === "cancelled") throw cancelled(`${url}: the file was closed before its end`);
-  if (method === "collect") throw new NarrowsError({ code: "options", message: `${url}: it has been read`, url, retryable: false });
+  if (outcome === "cancelled") throw refusal("cancelled", `${url}: the file was closed before its end`, url);
+  if (method === "collect") throw refusal("options", `${url}: it has been read`, url);
 }
 
 /** A worker that is started when there is work, and replaced when it has grown and is idle. */
@@ -171,8 +170,7 @@ export class NarrowsWorker {
       try {
         worker.postMessage({ id, to, method, args }, transfer);
       } catch (error) {
-        const message = `an option cannot be sent to the worker: ${error.message}`;
-        throw new NarrowsError({ code: "options", message, retryable: false });
+        throw refusal("options", `an option cannot be sent to the worker: ${error.message}`);
       }
       this.#calls.set(id, { resolve, reject });
     });

@@ -22,6 +22,14 @@ function entryOf(zip) {
   return zip.subarray(start, start + view.getUint32(18, true));
 }
 
+/** Downloads a zip and unpacks it by what the platform has. */
+async function unzipByHand(url, take) {
+  const zip = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  const text = new Blob([entryOf(zip)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+  const reader = text.getReader();
+  for (let read; !(read = await reader.read()).done; ) take(read.value);
+}
+
 const ours = (module) => async (urls, limit) => {
   const { stream } = await import(module);
   let rows = 0;
@@ -37,12 +45,7 @@ const RUNNERS = {
   worker: ours("/npm/worker.js"),
   async hand(urls, limit) {
     let rows = 0;
-    await pool(urls, limit, async (url) => {
-      const zip = new Uint8Array(await (await fetch(url)).arrayBuffer());
-      const text = new Blob([entryOf(zip)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-      const reader = text.getReader();
-      for (let read; !(read = await reader.read()).done; ) rows += count(read.value);
-    });
+    await pool(urls, limit, (url) => unzipByHand(url, (block) => (rows += count(block))));
     return rows;
   },
   async fflate(urls, limit) {
@@ -81,18 +84,11 @@ const RUNNERS = {
 RUNNERS.handworker = (urls, limit) =>
   new Promise((resolve) => {
     const work = async (urls, limit) => {
-      await pool(urls, limit, async (url) => {
-        const zip = new Uint8Array(await (await fetch(url)).arrayBuffer());
-        const text = new Blob([entryOf(zip)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-        const reader = text.getReader();
-        for (let read; !(read = await reader.read()).done; ) {
-          const block = read.value.slice();
-          postMessage(block, [block.buffer]);
-        }
-      });
+      const send = (block) => postMessage(block, [block.buffer]);
+      await pool(urls, limit, (url) => unzipByHand(url, (block) => send(block.slice())));
       postMessage(undefined);
     };
-    const script = `${pool}; ${entryOf}; (${work})(${JSON.stringify(urls)}, ${limit});`;
+    const script = `${pool}; ${entryOf}; ${unzipByHand}; (${work})(${JSON.stringify(urls)}, ${limit});`;
     const worker = new Worker(URL.createObjectURL(new Blob([script])));
     let rows = 0;
     worker.onmessage = ({ data }) => {

@@ -57,7 +57,7 @@ async fn run(
     queued.set(false);
     // An origin's first range may be the reason for an answer of no use.
     let plainer = request.range.filter(|range| range.start > 0);
-    let (response, abort) = match ask(&adapter, &request, request.range, &target).await {
+    let (mut response, mut abort) = match ask(&adapter, &request, request.range, &target).await {
         Err(reason) => match refusal(&adapter, &target, &reason).await {
             Some(refusal) => return Err(refusal),
             // It may have been a passing fault, or the range: an origin may answer one with an
@@ -68,22 +68,23 @@ async fn run(
                 again.map_err(|reason| if target.is_blob { unreachable(&reason) } else { blocked() })?
             }
         },
-        // A part of what is encoded was decoded as if it were the whole.
-        Ok((response, abort)) if response.status() == 206 && is_decoded(&response.headers()) => {
-            drop(abort);
-            if plainer.is_some() {
-                let text = "the origin sends parts of a compressed form, which browsers cannot put together";
-                return Err(BrowserError::new(FetchErrorKind::Protocol, text));
-            }
-            ask(&adapter, &request, None, &target).await.map_err(|reason| unreachable(&reason))?
-        }
         Ok(answer) => answer,
     };
+    let mut head = head(&response);
+    if head.status == 206 && head.decoded {
+        // A part of what is encoded was decoded as if it were the whole.
+        drop(abort);
+        if plainer.is_some() {
+            let text = "the origin sends parts of a compressed form, which browsers cannot put together";
+            return Err(BrowserError::new(FetchErrorKind::Protocol, text));
+        }
+        (response, abort) = ask(&adapter, &request, None, &target).await.map_err(|reason| unreachable(&reason))?;
+        head = self::head(&response);
+    }
     if response.type_() == ResponseType::Opaqueredirect {
         let text = "the origin redirects, and headers that were given for it would go along; ask the target itself";
         return Err(BrowserError::new(FetchErrorKind::Redirect, text));
     }
-    let head = head(&response);
     let body = FetchedBody::new(response.body(), adapter.buffers.clone(), abort, place);
     Ok(Response { head, body })
 }
@@ -216,16 +217,11 @@ async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<B
     })
 }
 
-fn is_decoded(headers: &Headers) -> bool {
-    let encoding = headers.get("content-encoding").ok().flatten();
-    encoding.is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"))
-}
-
 fn head(response: &web_sys::Response) -> Head {
     let headers = response.headers();
     let text = |name: &str| headers.get(name).ok().flatten();
     // The platform has decoded the body, so that its length is anyone's guess.
-    let is_decoded = is_decoded(&headers);
+    let is_decoded = text("content-encoding").is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"));
     let length = text("content-length").filter(|_| !is_decoded);
     Head {
         status: response.status(),

@@ -292,10 +292,11 @@ impl Spool for MemorySpool {
         // Who asks has a transfer's memory already, and so must not wait for more.
         let claim = self.0.claim(bytes_max).ok();
         let granted = claim.map(|mut claim| claim.poll(&mut Context::from_waker(Waker::noop())));
-        ready(match (granted, usize::try_from(bytes_max)) {
-            (Some(Poll::Ready(reservation)), Ok(capacity)) => {
-                Ok(MemoryFile { bytes: Vec::with_capacity(capacity), _charged: reservation })
-            }
+        // What is free in the budget need not be in WebAssembly's memory.
+        let mut bytes = Vec::new();
+        let mut allocated = || bytes.try_reserve_exact(usize::try_from(bytes_max).unwrap_or(usize::MAX)).is_ok();
+        ready(match granted {
+            Some(Poll::Ready(reservation)) if allocated() => Ok(MemoryFile { bytes, _charged: reservation }),
             _ => Err(SpoolError::Full { needed: bytes_max, available: self.0.capacity() - self.0.reserved() }),
         })
     }

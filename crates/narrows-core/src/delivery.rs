@@ -119,10 +119,11 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
 
     fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
         let mut flight = self.shared.lock();
-        if flight.report().is_some() {
-            return flight.ending().map_or_else(|| Ok(Collected::empty(&flight.lease)), Err);
+        if let Some(failure) = flight.ending() {
+            return Err(failure);
         }
-        let needed = flight.declared_output().unwrap_or(max);
+        let is_over = flight.report().is_some();
+        let needed = if is_over { 0 } else { flight.declared_output().unwrap_or(max) };
         let taken = if needed <= max { flight.lease.collection(needed) } else { Err(max) };
         taken.map_err(|available| {
             flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available: max.min(available) })

@@ -101,9 +101,7 @@ impl Lease {
             Ok((state.reservation.split(bytes), set_aside))
         })?;
         let mut collected = Collected { bytes: Vec::new(), reservation, set_aside, lease: self.clone() };
-        let capacity = usize::try_from(bytes).map_err(|_| 0u64)?;
-        // What is free in the budget need not be on this machine.
-        collected.bytes.try_reserve_exact(capacity).map_err(|_| 0u64)?;
+        collected.bytes = allocate(bytes).ok_or(0u64)?;
         Ok(collected)
     }
 
@@ -205,6 +203,13 @@ impl Lease {
     }
 }
 
+/// Memory for bytes that are reserved: what the budget has free need not be on this machine.
+pub(crate) fn allocate(bytes: u64) -> Option<Vec<u8>> {
+    let mut allocated = Vec::new();
+    allocated.try_reserve_exact(usize::try_from(bytes).ok()?).ok()?;
+    Some(allocated)
+}
+
 /// Bytes in the consumer's hand, charged to the budget until dropped.
 ///
 /// A consumer that keeps as many blocks as [`Options::blocks`](crate::Options::blocks) and asks
@@ -261,12 +266,6 @@ pub struct Collected {
 }
 
 impl Collected {
-    /// Of what has nothing left.
-    pub(crate) fn empty(lease: &Lease) -> Self {
-        let reservation = lease.resize(|state| state.reservation.split(0));
-        Self { bytes: Vec::new(), reservation, set_aside: 0, lease: lease.clone() }
-    }
-
     /// Keeps no more than the bytes take, if there is memory to move them.
     pub(crate) fn fit(&mut self) {
         let length = self.bytes.len() as u64;

@@ -133,9 +133,7 @@ impl Ledger {
             ..counters.stats.clone()
         }
     }
-}
 
-impl Ledger {
     pub(crate) fn transfers(&self) -> Vec<TransferStats> {
         let counters = self.lock();
         let transfers = counters.transfers.iter();

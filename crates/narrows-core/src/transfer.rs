@@ -37,7 +37,7 @@ use crate::{
     digest::Digests,
     failure::{Failure, FailureKind},
     fetch::{Body, ByteRange, Fetch, FetchError, Head, Request, Response, is_gzip},
-    lease::Lease,
+    lease::{Lease, allocate},
     options::Options,
     patience::{Impatience, Patience},
     prng::Prng,
@@ -277,15 +277,17 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
 
     pub(crate) fn proof(&self) -> Proof {
         let source = &self.source;
-        let has_digest = source.md5.is_some() || source.sha256.is_some();
-        if has_digest || (source.size.is_some() && !self.is_pieced) {
+        let declared = self.pinned.total.is_some() && !self.pinned.inferred;
+        if source.md5.is_some() || source.sha256.is_some() {
             Proof::Expected
-        } else if source.size.is_some() {
-            Proof::UnverifiedVersion
-        } else if self.pinned.total.is_some() && !self.pinned.inferred {
-            if self.is_pieced { Proof::UnverifiedVersion } else { Proof::Length }
-        } else {
+        } else if source.size.is_none() && !declared {
             Proof::UnverifiedEnd
+        } else if self.is_pieced {
+            Proof::UnverifiedVersion
+        } else if source.size.is_some() {
+            Proof::Expected
+        } else {
+            Proof::Length
         }
     }
 
@@ -529,10 +531,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return Err(FailureKind::NeedsRanges { bytes: Some(room) }.into());
         }
         self.grown += more;
-        let mut bytes = Vec::new();
-        if usize::try_from(room).is_err() || bytes.try_reserve_exact(room as usize).is_err() {
-            return Err(FailureKind::NeedsRanges { bytes: Some(room) }.into()); // more than this machine has
-        }
+        let bytes = allocate(room).ok_or(FailureKind::NeedsRanges { bytes: Some(room) })?;
         self.pending.push_back(Piece::Segment { bytes, taken: 0 });
         Ok(())
     }

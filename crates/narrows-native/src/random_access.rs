@@ -90,7 +90,6 @@ fn refuse_zip64(mut archive: &File) -> Result<(), RandomAccessError> {
     archive.seek(SeekFrom::Start(start))?;
     let mut end = Vec::new();
     archive.take(DIRECTORY_BYTES_MAX + 64).read_to_end(&mut end)?;
-    archive.seek(SeekFrom::Start(0))?;
     match end.windows(LOCATOR.len()).any(|bytes| bytes == LOCATOR) {
         true => Err(RandomAccessError::Limit("zip64 archives")),
         false => Ok(()),

@@ -77,6 +77,10 @@ fn answer(head: Head, chunks: &[&'static [u8]], breaks: bool) -> (Head, Scripted
     (head, ScriptedBody { chunks: chunks.iter().copied().collect(), breaks })
 }
 
+fn scripted(answers: impl Into<VecDeque<(Head, ScriptedBody)>>) -> Scripted {
+    Scripted { answers: Rc::new(RefCell::new(answers.into())), ..Scripted::default() }
+}
+
 /// A part of eight bytes, without any validator.
 fn part(start: u64, end: u64) -> Head {
     let range = Some(ContentRange { part: Some((start, end)), total: Some(8) });
@@ -85,7 +89,7 @@ fn part(start: u64, end: u64) -> Head {
 
 /// Downloads what the script gives: how it ended, what came, and what was asked for.
 fn download(answers: Vec<(Head, ScriptedBody)>, segment_bytes: u64) -> (Outcome, Vec<u8>, Vec<Option<ByteRange>>) {
-    let fetch = Scripted { answers: Rc::new(RefCell::new(answers.into())), ..Scripted::default() };
+    let fetch = scripted(answers);
     let options = Options { segment_bytes, ..Options::default() };
     let budget = Budget::new(options.working_set(fetch.profile()).total());
     let mut window =
@@ -180,8 +184,7 @@ fn collect_three(free: u64, keeps: bool) -> (usize, u32) {
     let entries: Vec<_> = (0..3).map(|number| (format!("{number}"), vec![b'x'; 1000])).collect();
     let archive: &'static [u8] = narrows_sim::zip(&entries, || Style::Stored).leak();
     let whole = Head { status: 200, length: Some(archive.len() as u64), ..Head::default() };
-    let fetch =
-        Scripted { answers: Rc::new(RefCell::new([answer(whole, &[archive], false)].into())), ..Scripted::default() };
+    let fetch = scripted([answer(whole, &[archive], false)]);
     let options = Options { unpack: Some(Default::default()), collect_max: 1000, ..Options::default() };
     let budget = Budget::new(options.working_set(fetch.profile()).total() + free);
     let mut window = Window::from_iter([Source::new("sim://origin/a.zip")], fetch, Still, &budget, options).unwrap();
