@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Format;
+use crate::format::Format;
 
 /// What is wrong with the input. None of these is helped by trying again with the same bytes.
 #[derive(Clone, Debug, Eq, PartialEq)]

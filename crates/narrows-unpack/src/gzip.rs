@@ -7,10 +7,12 @@
 use std::mem;
 
 use crate::{
-    Allow, Entry, EntryEnd, Event, Format,
+    entry::{Entry, EntryEnd, Event},
     error::{ErrorKind, LimitKind, Unsupported},
+    format::Format,
     inflate::{Inflate, Stop},
-    limits::Meter,
+    limits::Allow,
+    meter::Meter,
 };
 
 const FHCRC: u8 = 2;

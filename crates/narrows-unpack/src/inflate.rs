@@ -2,7 +2,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use crate::{error::ErrorKind, limits::Meter};
+use crate::{error::ErrorKind, meter::Meter};
 
 /// Heap of one inflate state: zlib-rs takes 47.6 KB in two allocations; measured with a margin.
 pub(crate) const MEMORY_MAX: u64 = 52 * 1024;

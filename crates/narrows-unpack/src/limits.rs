@@ -1,10 +1,8 @@
-//! Limits, what may be let pass, and the meter that counts what really came out.
+//! Options: limits, and what may be let pass.
 
-use crate::{
-    detect::Format,
-    error::{ErrorKind, LimitKind},
-    inflate, zip, zstd,
-};
+use std::sync::Arc;
+
+use crate::{format::Format, zip::lengths::StoredLengths};
 
 /// How to decode.
 #[derive(Clone, Debug, Default)]
@@ -23,24 +21,10 @@ pub struct Options {
     /// Keys the hashes by which zip names are compared. Choose it at random where archives are
     /// hostile: whoever knows it can make two names collide.
     pub seed: u64,
-}
-
-impl Options {
-    /// The most heap memory a decoder with these options uses, in bytes, its output aside.
-    pub fn memory_max(&self) -> u64 {
-        let limits = &self.limits;
-        let zip = inflate::MEMORY_MAX + zip::memory_max(limits);
-        let gzip = inflate::MEMORY_MAX;
-        let zstd = zstd::memory_max(limits.zstd_window_max);
-        // A format that must come needs no memory for those that must not.
-        match self.format.or(self.expected) {
-            Some(Format::Plain) => 0,
-            Some(Format::Zip) => zip,
-            Some(Format::Gzip) => gzip,
-            Some(Format::Zstd) => zstd,
-            None => zip.max(gzip).max(zstd),
-        }
-    }
+    /// Lengths of stored entries with data descriptors, learned from the central directory of the
+    /// same bytes. Without them such entries cannot be streamed. They are checked like declared
+    /// lengths: against the descriptor behind the data, the checksum and the directory.
+    pub stored_lengths: Option<Arc<StoredLengths>>,
 }
 
 /// Limits, enforced on bytes that really came out. Declared sizes can only refuse earlier.
@@ -93,62 +77,4 @@ pub struct Allow {
     pub descriptor_flag_mismatch: bool,
     /// An archive comment with control bytes or an end record in it.
     pub suspicious_comment: bool,
-}
-
-/// Counts what really came out against the limits.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    limits: Limits,
-    entries: u64,
-    entry_bytes: u64,
-    archive_bytes: u64,
-}
-
-impl Meter {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, entries: 0, entry_bytes: 0, archive_bytes: 0 }
-    }
-
-    /// Begins an entry and gives its index.
-    pub(crate) fn entry(&mut self) -> Result<u64, ErrorKind> {
-        if self.entries >= u64::from(self.limits.entries_max) {
-            return Err(ErrorKind::Limit { limit: LimitKind::Entries, max: self.entries });
-        }
-        self.entry_bytes = 0;
-        self.entries += 1;
-        Ok(self.entries - 1)
-    }
-
-    /// How many more bytes the current entry may give before [`Meter::count`] refuses.
-    pub(crate) fn allowance(&self) -> u64 {
-        let entry = self.limits.entry_bytes_max - self.entry_bytes;
-        entry.min(self.limits.archive_bytes_max - self.archive_bytes)
-    }
-
-    /// Counts `bytes` that came out of the entry, of which `consumed` compressed bytes went in.
-    pub(crate) fn count(&mut self, bytes: u64, consumed: u64) -> Result<(), ErrorKind> {
-        let limits = &self.limits;
-        let over = |limit, max| Err(ErrorKind::Limit { limit, max });
-        if bytes > limits.entry_bytes_max - self.entry_bytes {
-            return over(LimitKind::EntryBytes, limits.entry_bytes_max);
-        }
-        if bytes > limits.archive_bytes_max - self.archive_bytes {
-            return over(LimitKind::ArchiveBytes, limits.archive_bytes_max);
-        }
-        self.entry_bytes += bytes;
-        self.archive_bytes += bytes;
-        let ratio_max = u64::from(limits.ratio_max);
-        if self.entry_bytes > limits.ratio_floor && self.entry_bytes > consumed.saturating_mul(ratio_max) {
-            return over(LimitKind::Ratio, ratio_max);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    pub(crate) fn entry_bytes(&self) -> u64 {
-        self.entry_bytes
-    }
 }

@@ -12,9 +12,11 @@ use ruzstd::decoding::{
 };
 
 use crate::{
-    Allow, Entry, EntryEnd, Event, Format,
+    entry::{Entry, EntryEnd, Event},
     error::{ErrorKind, Unsupported},
-    limits::Meter,
+    format::Format,
+    limits::Allow,
+    meter::Meter,
 };
 
 const MAGIC: u32 = 0xfd2f_b528;

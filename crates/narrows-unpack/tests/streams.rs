@@ -7,7 +7,9 @@ use std::io::{Cursor, Write};
 
 use common::{shared, unpack};
 use flate2::{Compression, write::DeflateEncoder};
-use narrows_unpack::{Allow, ErrorKind, Format, LimitKind, Limits, Options, Unsupported};
+use narrows_unpack::{
+    Allow, DirectoryAt, ErrorKind, Format, LimitKind, Limits, Options, StoredLengths, TAIL_BYTES, Unsupported,
+};
 
 /// Text that compresses like rows of numbers do.
 fn rows(bytes: usize, seed: u64) -> Vec<u8> {
@@ -227,4 +229,66 @@ fn gzip_recordings_come_out_whole() {
         }
     }
     assert_eq!(files, 3);
+}
+
+/// An archive of stored entries with data descriptors, whose lengths only the directory tells.
+fn described(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    let le = |value: usize, bytes: usize| value.to_le_bytes()[..bytes].to_vec();
+    for (name, data) in entries {
+        let (at, crc) = (archive.len(), crc32fast::hash(data) as usize);
+        let sizes = [le(crc, 4), le(data.len(), 4), le(data.len(), 4)].concat();
+        archive.extend([&b"PK\x03\x04\x14\x00\x08\x00\x00\x00\x00\x00\x00\x00"[..], &[0; 12]].concat());
+        archive.extend([le(name.len(), 2), le(0, 2), name.as_bytes().to_vec(), data.to_vec()].concat());
+        archive.extend([b"PK\x07\x08".to_vec(), sizes.clone()].concat());
+        directory.extend([&b"PK\x01\x02\x14\x00\x14\x00\x08\x00\x00\x00\x00\x00\x00\x00"[..], &sizes].concat());
+        directory.extend([le(name.len(), 2), vec![0; 12], le(at, 4), name.as_bytes().to_vec()].concat());
+    }
+    let (count, start) = (le(entries.len(), 2), archive.len());
+    archive.extend(&directory);
+    archive.extend([&b"PK\x05\x06\x00\x00\x00\x00"[..], &count, &count].concat());
+    archive.extend([le(directory.len(), 4), le(start, 4), le(0, 2)].concat());
+    archive
+}
+
+fn learned(archive: &[u8], piece: usize) -> Result<StoredLengths, ErrorKind> {
+    let tail = &archive[archive.len().saturating_sub(TAIL_BYTES as usize)..];
+    let at = DirectoryAt::find(tail, archive.len() as u64)?;
+    let mut lengths = StoredLengths::new(at.bytes, 100);
+    for bytes in archive[at.start as usize..(at.start + at.bytes) as usize].chunks(piece) {
+        lengths.push(bytes)?;
+    }
+    Ok(lengths.complete())
+}
+
+#[test]
+fn lengths_from_the_directory_make_stored_entries_with_descriptors_streamable() {
+    let tricky = b"PK\x07\x08 looks like a descriptor, PK\x03\x04 like an entry";
+    let archive = described(&[("a", tricky), ("b", b""), ("c", b"more")]);
+    let refused = unpack(&archive, &Options::default(), 7, 64).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Unsupported(Unsupported::StoredWithDescriptor));
+    for piece in [1, 5, 1000] {
+        let lengths = learned(&archive, piece).unwrap();
+        assert_eq!(lengths.len(), 3);
+        let options = Options { stored_lengths: Some(lengths.into()), ..Options::default() };
+        let unpacked = unpack(&archive, &options, piece, 64).unwrap();
+        let bytes: Vec<&[u8]> = unpacked.iter().map(|entry| &entry.bytes[..]).collect();
+        assert_eq!(bytes, [&tricky[..], b"", b"more"]);
+    }
+}
+
+#[test]
+fn lengths_that_are_wrong_are_found_out() {
+    let archive = described(&[("a", b"eight by"), ("b", b"xy")]);
+    let directory = learned(&archive, 1000).map(|_| archive.windows(4).position(|four| four == b"PK\x01\x02")).unwrap();
+    for declared in [0, 7, 9, 200] {
+        let mut changed = archive.clone();
+        changed[directory.unwrap() + 20] = declared;
+        changed[directory.unwrap() + 24] = declared;
+        let options = Options { stored_lengths: Some(learned(&changed, 1000).unwrap().into()), ..Options::default() };
+        assert!(unpack(&changed, &options, 1000, 64).is_err(), "{declared}");
+    }
+    let two = [archive.clone(), archive].concat();
+    let options = Options { stored_lengths: learned(&two, 1000).ok().map(Into::into), ..Options::default() };
+    assert!(unpack(&two, &options, 1000, 64).is_err(), "a second archive behind the first");
 }

@@ -11,7 +11,7 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use super::record::{COMPARED_FLAGS, HAS_DESCRIPTOR, Header};
-use crate::{Allow, error::ErrorKind};
+use crate::{error::ErrorKind, limits::Allow};
 
 pub(super) const ENTRY_BYTES: u64 = size_of::<Streamed>() as u64 + 8;
 const CHUNK: usize = 64;

@@ -10,14 +10,17 @@
 //! output. Deflated data ends by its own end mark, stored data by its length: nothing is ever
 //! searched for. What was streamed is then compared with the central directory (`directory.rs`).
 
+mod comment;
 mod directory;
-pub(crate) mod name;
+pub(crate) mod lengths;
 mod record;
 
-use std::mem;
+use std::{mem, sync::Arc};
 
 use self::{
+    comment::CommentCheck,
     directory::Directory,
+    lengths::StoredLengths,
     record::{
         CENTRAL_HEADER, CENTRAL_HEADER_BYTES, DIRECTORY_SIGNATURE, END, END_BYTES, END64, END64_BYTES, EndRecord,
         Header, LOCAL_HEADER, LOCAL_HEADER_BYTES, LOCATOR64, LOCATOR64_BYTES, STORED, UTF8, match_descriptor, u16_at,
@@ -25,10 +28,12 @@ use self::{
     },
 };
 use crate::{
-    Allow, Entry, EntryEnd, Event, Format, Limits,
+    entry::{Entry, EntryEnd, Event},
     error::{ErrorKind, LimitKind, Unsupported},
+    format::Format,
     inflate::{Inflate, Stop},
-    limits::Meter,
+    limits::{Allow, Limits},
+    meter::Meter,
 };
 
 /// How far [`Allow::prefixed_data`] looks for the first local header.
@@ -46,6 +51,8 @@ pub(crate) fn memory_max(limits: &Limits) -> u64 {
 pub(crate) struct Zip {
     state: State,
     allow: Allow,
+    /// Of stored entries with descriptors, where the directory was read first.
+    stored_lengths: Option<Arc<StoredLengths>>,
     meter: Meter,
     inflate: Inflate,
     directory: Directory,
@@ -96,10 +103,11 @@ enum State {
 }
 
 impl Zip {
-    pub(crate) fn new(meter: Meter, allow: Allow, seed: u64) -> Self {
+    pub(crate) fn new(meter: Meter, allow: Allow, seed: u64, stored_lengths: Option<Arc<StoredLengths>>) -> Self {
         Self {
             state: if allow.prefixed_data { State::Prefix(0) } else { State::Signature },
             allow,
+            stored_lengths,
             meter,
             inflate: Inflate::new(),
             directory: Directory::new(seed),
@@ -291,6 +299,10 @@ impl Zip {
         // A descriptor's look-ahead may have gathered more than this record.
         self.scratch.drain(..whole);
         let declared = !header.has_descriptor();
+        if header.method == STORED && !declared {
+            let length = self.stored_length(header.offset)?;
+            (header.compressed_size, header.size) = (length, length);
+        }
         if header.method == STORED && header.size != header.compressed_size {
             return Err(ErrorKind::SizeMismatch { expected: header.size, actual: header.compressed_size });
         }
@@ -316,6 +328,14 @@ impl Zip {
             header,
         };
         Ok(Some(entry))
+    }
+
+    /// The length of a stored entry with a descriptor, which no stream can see.
+    fn stored_length(&self, offset: u64) -> Result<u64, ErrorKind> {
+        let lengths = self.stored_lengths.as_ref();
+        // Behind prefixed data, offsets count from the file's start or from the archive's.
+        let length = lengths.and_then(|lengths| lengths.of(offset).or_else(|| lengths.of(offset - self.base)));
+        length.ok_or(ErrorKind::Unsupported(Unsupported::StoredWithDescriptor))
     }
 
     fn check_name_length(&self, bytes: u16) -> Result<(), ErrorKind> {
@@ -447,7 +467,7 @@ impl Zip {
         let actual =
             EndRecord { entries: self.directory.confirmed, directory_bytes: end - start, directory_offset: start };
         if let Some((record64, _)) = self.end64 {
-            self.compare_end(&record64, &actual)?;
+            record64.compare(&actual, self.base)?;
             // The short record repeats the long one, or defers to it by all ones.
             let defer = |value: u64, max: u64, actual: u64| if value == max { actual } else { value };
             let record = EndRecord {
@@ -455,48 +475,13 @@ impl Zip {
                 directory_bytes: defer(record.directory_bytes, u32::MAX.into(), actual.directory_bytes),
                 directory_offset: defer(record.directory_offset, u32::MAX.into(), actual.directory_offset),
             };
-            self.compare_end(&record, &actual)?;
+            record.compare(&actual, self.base)?;
         } else {
-            self.compare_end(&record, &actual)?;
+            record.compare(&actual, self.base)?;
         }
         match self.directory.all_confirmed() {
             true => Ok(()),
             false => Err(ErrorKind::MissingCentralEntry),
         }
-    }
-
-    fn compare_end(&self, record: &EndRecord, actual: &EndRecord) -> Result<(), ErrorKind> {
-        if record.entries != actual.entries {
-            return Err(ErrorKind::CountMismatch { expected: record.entries, actual: actual.entries });
-        }
-        if record.directory_bytes != actual.directory_bytes {
-            let (expected, actual) = (record.directory_bytes, actual.directory_bytes);
-            return Err(ErrorKind::DirectorySizeMismatch { expected, actual });
-        }
-        let (expected, actual) = (record.directory_offset, actual.directory_offset);
-        if expected != actual && expected.checked_add(self.base) != Some(actual) {
-            return Err(ErrorKind::DirectoryOffsetMismatch { expected, actual });
-        }
-        Ok(())
-    }
-}
-
-/// Refuses archive comments that another reader, searching backwards, could take for an archive:
-/// control bytes below 9 (as a record's fields have) or an end record's signature.
-#[derive(Default)]
-struct CommentCheck {
-    /// The last four bytes.
-    window: u32,
-}
-
-impl CommentCheck {
-    fn check(&mut self, bytes: &[u8]) -> Result<(), ErrorKind> {
-        for &byte in bytes {
-            self.window = self.window >> 8 | u32::from(byte) << 24;
-            if matches!(byte, 1..=8) || self.window == END {
-                return Err(ErrorKind::SuspiciousComment);
-            }
-        }
-        Ok(())
     }
 }

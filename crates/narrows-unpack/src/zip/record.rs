@@ -103,8 +103,6 @@ impl Header {
             Unsupported::Patch
         } else if !matches!(self.method, STORED | DEFLATED) {
             Unsupported::Method(self.method)
-        } else if self.method == STORED && self.has_descriptor() {
-            Unsupported::StoredWithDescriptor
         } else {
             return Ok(());
         };
@@ -216,6 +214,22 @@ impl EndRecord {
             directory_bytes: u64_at(record, 40),
             directory_offset: u64_at(record, 48),
         })
+    }
+
+    /// Compares with what was read; offsets may count from `base`.
+    pub(super) fn compare(&self, actual: &Self, base: u64) -> Result<(), ErrorKind> {
+        if self.entries != actual.entries {
+            return Err(ErrorKind::CountMismatch { expected: self.entries, actual: actual.entries });
+        }
+        if self.directory_bytes != actual.directory_bytes {
+            let (expected, actual) = (self.directory_bytes, actual.directory_bytes);
+            return Err(ErrorKind::DirectorySizeMismatch { expected, actual });
+        }
+        let (expected, actual) = (self.directory_offset, actual.directory_offset);
+        if expected != actual && expected.checked_add(base) != Some(actual) {
+            return Err(ErrorKind::DirectoryOffsetMismatch { expected, actual });
+        }
+        Ok(())
     }
 }
 

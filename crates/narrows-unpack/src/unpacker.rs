@@ -1,56 +1,33 @@
-//! Which format it is, told from the first four bytes, and one decoder for all of them.
-
-use std::fmt;
+//! One decoder for every format, and the memory it takes.
 
 use crate::{
-    Entry, EntryEnd, Error, Event, Options, Step, error::ErrorKind, gzip::Gzip, limits::Meter, zip::Zip, zstd::Zstd,
+    entry::{Event, Step},
+    error::{Error, ErrorKind},
+    format::Format,
+    gzip::Gzip,
+    inflate,
+    limits::Options,
+    meter::Meter,
+    plain::{Head, Plain},
+    zip::{self, Zip},
+    zstd::{self, Zstd},
 };
 
-/// A format of compressed or archived bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Format {
-    /// Bytes as they are.
-    Plain,
-    /// PKWARE's zip (APPNOTE 6.3.10): many entries.
-    Zip,
-    /// gzip (RFC 1952).
-    Gzip,
-    /// Zstandard (RFC 8878).
-    Zstd,
-}
-
-impl Format {
-    /// The format whose signature `head` starts with; all need four bytes to be told.
-    pub fn detect(head: &[u8]) -> Self {
-        match head {
-            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Self::Zip,
-            [0x1f, 0x8b, ..] => Self::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
-            _ => Self::Plain,
+impl Options {
+    /// The most heap memory a decoder with these options uses, in bytes, its output aside.
+    pub fn memory_max(&self) -> u64 {
+        let limits = &self.limits;
+        let zip = inflate::MEMORY_MAX + zip::memory_max(limits);
+        let gzip = inflate::MEMORY_MAX;
+        let zstd = zstd::memory_max(limits.zstd_window_max);
+        // A format that must come needs no memory for those that must not.
+        match self.format.or(self.expected) {
+            Some(Format::Plain) => 0,
+            Some(Format::Zip) => zip,
+            Some(Format::Gzip) => gzip,
+            Some(Format::Zstd) => zstd,
+            None => zip.max(gzip).max(zstd),
         }
-    }
-
-    /// The format that the ending of a path promises: `.zip`, `.gz`, `.zst`.
-    pub fn promised_by(path: &str) -> Option<Self> {
-        let (_, ending) = path.rsplit_once('.')?;
-        match ending.to_ascii_lowercase().as_str() {
-            "zip" => Some(Self::Zip),
-            "gz" | "tgz" => Some(Self::Gzip),
-            "zst" => Some(Self::Zstd),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Plain => "plain data",
-            Self::Zip => "zip",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        })
     }
 }
 
@@ -71,13 +48,6 @@ enum Decoder {
     Zip(Box<Zip>),
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
-}
-
-/// The first bytes, kept until there are enough to tell the format, then decoded first.
-#[derive(Clone, Copy, Default)]
-struct Head {
-    bytes: [u8; 4],
-    len: usize,
 }
 
 impl Unpacker {
@@ -180,11 +150,11 @@ fn mem_take(options: &mut Box<Options>) -> Options {
 
 impl Decoder {
     fn new(format: Format, options: Options) -> Self {
-        let Options { limits, allow, seed, .. } = options;
+        let Options { limits, allow, seed, stored_lengths, .. } = options;
         let meter = Meter::new(limits);
         match format {
             Format::Plain => Self::Plain(Plain::new(meter)),
-            Format::Zip => Self::Zip(Box::new(Zip::new(meter, allow, seed))),
+            Format::Zip => Self::Zip(Box::new(Zip::new(meter, allow, seed, stored_lengths))),
             Format::Gzip => Self::Gzip(Box::new(Gzip::new(meter, allow))),
             Format::Zstd => Self::Zstd(Box::new(Zstd::new(meter, allow))),
         }
@@ -198,73 +168,5 @@ impl Decoder {
             Self::Gzip(gzip) => gzip.run(input, end, out),
             Self::Zstd(zstd) => zstd.run(input, end, out),
         }
-    }
-}
-
-/// Bytes as they are: one entry, whose end is the input's.
-struct Plain {
-    meter: Meter,
-    stage: Stage,
-    /// What detection read ahead and has to come out first.
-    head: Head,
-}
-
-enum Stage {
-    Begin,
-    Data,
-    End,
-}
-
-impl Plain {
-    fn new(meter: Meter) -> Self {
-        Self { meter, stage: Stage::Begin, head: Head::default() }
-    }
-
-    fn run(&mut self, input: &mut &[u8], end: bool, out: &mut Vec<u8>) -> Result<Event, ErrorKind> {
-        match self.stage {
-            Stage::Begin => {
-                self.stage = Stage::Data;
-                Ok(Event::Entry(Box::new(Entry {
-                    index: self.meter.entry()?,
-                    offset: 0,
-                    format: Format::Plain,
-                    declared_size: None,
-                    name: Vec::new(),
-                    utf8: true,
-                })))
-            }
-            Stage::Data => {
-                if self.head.len > 0 {
-                    let head = std::mem::take(&mut self.head);
-                    let mut bytes = &head.bytes[..head.len];
-                    self.copy(&mut bytes, out)?;
-                    let left = bytes.len();
-                    self.head.bytes[..left].copy_from_slice(bytes);
-                    self.head.len = left;
-                }
-                if self.head.len == 0 {
-                    self.copy(input, out)?;
-                }
-                if self.head.len > 0 || !input.is_empty() {
-                    Ok(Event::Full)
-                } else if end {
-                    self.stage = Stage::End;
-                    let size = self.meter.entry_bytes();
-                    Ok(Event::EntryEnd(EntryEnd { size, compressed_size: size, crc32: None }))
-                } else {
-                    Ok(Event::NeedInput)
-                }
-            }
-            Stage::End => Ok(Event::End),
-        }
-    }
-
-    fn copy(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), ErrorKind> {
-        let take = input.len().min(out.capacity() - out.len());
-        // Plain bytes have no ratio: as many come out as go in.
-        self.meter.count(take as u64, u64::MAX)?;
-        out.extend_from_slice(&input[..take]);
-        *input = &input[take..];
-        Ok(())
     }
 }
