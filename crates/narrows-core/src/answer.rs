@@ -9,7 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     failure::FailureKind,
-    fetch::{ByteRange, ContentRange, Head},
+    fetch::ByteRange,
+    head::{ContentRange, Head},
 };
 
 /// What the first good answer said of the resource; later ones must agree.
@@ -66,6 +67,8 @@ pub(crate) enum Verdict {
     Complete { pinned: Pinned },
     /// It is of another version.
     Changed,
+    /// It contradicts itself or the request: what it is can only be told by asking without a range.
+    AskPlain(&'static str),
     /// It is of no use.
     Failed(FailureKind, Option<Duration>),
 }
@@ -113,6 +116,13 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
             }
         }
         (206, None) => bad("a part, though none was asked for"),
+        // Whoever rewraps a part, as service workers do, makes a short file of it.
+        (200 | 203, _) if head.range.is_some_and(|range| !is_whole(range, head.length)) => {
+            Verdict::AskPlain("a whole body with the Content-Range of a part")
+        }
+        (200 | 203, Some(asked)) if head.length.is_some() && head.length == part_length(asked) => {
+            Verdict::AskPlain("a whole body just as long as the part asked for")
+        }
         (200 | 203, _) => {
             let fresh = Pinned::of(head, head.length);
             if received == 0 {
@@ -129,6 +139,9 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
         }
         (416, Some(_)) if received > 0 && head.modified.is_some() && head.modified != pinned.modified => {
             Verdict::Changed
+        }
+        (416, Some(_)) if received == 0 && head.range.is_none() => {
+            Verdict::AskPlain("416, though there must be a first part")
         }
         // Behind what was received there is nothing, as far as is shown.
         (416, Some(asked)) if head.hidden && head.range.is_none() => match pinned.total {
@@ -150,13 +163,21 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
 }
 
 /// The part that an answer must be if it is what was asked for, where its `Content-Range` is not
-/// shown. One shorter than was asked for is the last; an origin that sends short parts for other
-/// reasons and hides that from us cannot be told from one whose resource ends there, so such an
-/// end counts as unverified.
+/// shown. That it is shorter than was asked for says nothing of the whole: what follows is asked
+/// for until there is nothing.
 fn concluded(asked: ByteRange, length: u64) -> ContentRange {
-    let end = asked.start.saturating_add(length);
-    let is_last = asked.end.is_none_or(|asked_end| end < asked_end);
-    ContentRange { part: Some((asked.start, end)), total: is_last.then_some(end) }
+    ContentRange { part: Some((asked.start, asked.start.saturating_add(length))), total: None }
+}
+
+/// Whether a `Content-Range` is that of everything.
+fn is_whole(range: ContentRange, length: Option<u64>) -> bool {
+    range
+        .part
+        .is_some_and(|(start, end)| start == 0 && range.total == Some(end) && length.is_none_or(|length| length == end))
+}
+
+fn part_length(asked: ByteRange) -> Option<u64> {
+    asked.end.map(|end| end.saturating_sub(asked.start))
 }
 
 #[cfg(test)]
@@ -237,9 +258,8 @@ mod tests {
         };
         let full = judged(&hidden(206, 10), 0, None);
         assert!(matches!(&full, Verdict::Continue { pinned, end: Some(10) } if pinned.total.is_none()));
-        let last = judged(&hidden(206, 4), 10, None);
-        let Verdict::Continue { pinned, end: Some(14) } = last else { panic!("{last:?}") };
-        assert!(pinned.total == Some(14) && pinned.inferred);
+        let short = judged(&hidden(206, 4), 10, None);
+        assert!(matches!(&short, Verdict::Continue { pinned, end: Some(14) } if pinned.total.is_none()), "{short:?}");
         assert!(matches!(judged(&hidden(206, 11), 0, None), Verdict::Failed(FailureKind::BadRange(_), _)));
         let end = judged(&hidden(416, 0), 10, None);
         assert!(matches!(&end, Verdict::Complete { pinned } if pinned.total == Some(10) && pinned.inferred));
@@ -255,5 +275,22 @@ mod tests {
         let head = Head { status: 416, range: ContentRange::parse("bytes */0"), ..Head::default() };
         let verdict = judge(&head, Some(ByteRange { start: 0, end: Some(10) }), 0, &Pinned::default());
         assert!(matches!(verdict, Verdict::Complete { .. }));
+    }
+
+    #[test]
+    fn what_may_be_a_part_is_not_taken_for_the_whole() {
+        let asked = Some(ByteRange { start: 0, end: Some(10) });
+        let judged = |head: &Head, asked| judge(head, asked, 0, &Pinned::default());
+        let rewrapped = Head { status: 200, ..head(206, "", Some((0, 10)), 100) };
+        assert!(matches!(judged(&rewrapped, asked), Verdict::AskPlain(_)));
+        assert!(matches!(judged(&rewrapped, None), Verdict::AskPlain(_)), "asked plainly, too");
+        assert!(matches!(judged(&head(200, "", None, 10), asked), Verdict::AskPlain(_)));
+        assert!(matches!(judged(&head(200, "", None, 10), None), Verdict::Continue { end: Some(10), .. }));
+        assert!(matches!(judged(&head(200, "", None, 11), asked), Verdict::Continue { end: Some(11), .. }));
+        let whole = Head { status: 200, ..head(206, "", Some((0, 100)), 100) };
+        assert!(matches!(judged(&whole, asked), Verdict::Continue { end: Some(100), .. }));
+        let hidden = Head { status: 416, hidden: true, ..Head::default() };
+        assert!(matches!(judged(&hidden, asked), Verdict::AskPlain(_)), "nothing is no first part");
+        assert!(matches!(judged(&Head { status: 416, ..Head::default() }, asked), Verdict::AskPlain(_)));
     }
 }

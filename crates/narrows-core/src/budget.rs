@@ -11,14 +11,21 @@
 //! * a budget may be nested in another. Its claims pass its own queue first and then the outer
 //!   one's. While a claim waits outside it holds a share of the inner budget only, which nobody
 //!   outside waits for, so no circle can close.
+//!
+//! A budget may [shrink](Budget::set_target) while it is in use. What is reserved stays so; grants
+//! wait until there is less than the target, but for a claim that finds nothing reserved at all:
+//! work then goes on one claim at a time, however small the target is.
 
 use std::{
     collections::VecDeque,
     error::Error as StdError,
     fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
+
+use crate::report::Holder;
 
 /// A number of bytes that may be reserved at once. Clones are handles of the same budget.
 ///
@@ -39,13 +46,25 @@ pub struct Budget {
 #[derive(Debug, Default)]
 struct State {
     capacity: u64,
+    /// What grants go by: `target <= capacity`.
+    target: u64,
     /// `reserved <= capacity`, always.
     reserved: u64,
+    /// Grants and returns so far: where it stands still, nothing moves.
+    moves: u64,
+    /// The windows that claim of it, for who asks who holds what.
+    users: Vec<Weak<dyn User>>,
     /// Most bytes that were ever reserved: `reserved <= peak && peak <= capacity`.
     peak: u64,
     next_ticket: u64,
     /// In order of arrival. Only the head's waker is ever woken.
     queue: VecDeque<Waiter>,
+}
+
+/// A window as others on its budget see it.
+pub(crate) trait User: fmt::Debug + Send + Sync {
+    /// What it holds and waits for.
+    fn holds(&self) -> Holder;
 }
 
 #[derive(Debug)]
@@ -57,7 +76,7 @@ struct Waiter {
 impl Budget {
     /// A budget of `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
-        let state = State { capacity, ..State::default() };
+        let state = State { capacity, target: capacity, ..State::default() };
         Self { shared: Arc::new(Mutex::new(state)), outer: None }
     }
 
@@ -80,6 +99,81 @@ impl Budget {
     /// Most bytes that were reserved at any time: the high-water mark.
     pub fn peak(&self) -> u64 {
         self.state().peak
+    }
+
+    /// Divides what is left of it: a budget of `bytes` that nothing else can use, and one of the
+    /// rest. Both are nested in this one. Who waits for memory in one never waits for a holder in
+    /// the other.
+    ///
+    /// ```
+    /// use narrows_core::Budget;
+    ///
+    /// let (rest, aside) = Budget::new(64 << 20).set_aside(8 << 20).expect("there is room");
+    /// assert_eq!((rest.capacity(), aside.capacity()), (56 << 20, 8 << 20));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetTooSmall`] if that would leave nothing.
+    pub fn set_aside(&self, bytes: u64) -> Result<(Self, Self), BudgetTooSmall> {
+        let capacity = self.capacity();
+        match capacity.checked_sub(bytes) {
+            None | Some(0) => Err(BudgetTooSmall { needed: bytes.saturating_add(1), capacity }),
+            Some(rest) => Ok((self.nested(rest), self.nested(bytes))),
+        }
+    }
+
+    /// Grants no more than `bytes` together from now on, until it is raised again; at most the
+    /// capacity. What is reserved beyond that is waited for, not taken away, and a single claim
+    /// is granted whatever the target where nothing else is reserved.
+    pub fn set_target(&self, bytes: u64) {
+        let mut state = self.state();
+        state.target = bytes.min(state.capacity);
+        let next = state.head_waker();
+        drop(state);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// What grants go by: the capacity, unless it was [lowered](Self::set_target).
+    pub fn target(&self) -> u64 {
+        self.state().target
+    }
+
+    /// Bytes that are not reserved, here and in the outer budgets.
+    pub(crate) fn free(&self) -> u64 {
+        let state = self.state();
+        let free = state.target.saturating_sub(state.reserved);
+        drop(state);
+        self.outer.as_ref().map_or(free, |outer| free.min(outer.free()))
+    }
+
+    /// Grants and returns so far, here and in the outer budgets.
+    pub(crate) fn moves(&self) -> u64 {
+        let outer = self.outer.as_ref().map_or(0, |outer| outer.moves());
+        self.state().moves.wrapping_add(outer)
+    }
+
+    /// Makes a window known to those it shares the budget with, for as long as it lives.
+    pub(crate) fn register(&self, user: Weak<dyn User>) {
+        let root = self.outer.as_ref().map_or(self, |outer| outer);
+        if root.outer.is_some() {
+            return root.register(user);
+        }
+        let mut state = root.state();
+        state.users.retain(|user| user.strong_count() > 0);
+        state.users.push(user);
+    }
+
+    /// The windows of this and all related budgets that hold memory or wait for some, but for the
+    /// one at the address `own`.
+    pub(crate) fn users(&self, own: *const ()) -> Vec<Holder> {
+        if let Some(outer) = &self.outer {
+            return outer.users(own);
+        }
+        let users: Vec<_> = self.state().users.iter().filter_map(Weak::upgrade).collect();
+        let others = users.iter().filter(|user| Arc::as_ptr(user).cast::<()>() != own);
+        let holders = others.map(|user| user.holds());
+        holders.filter(|holder| holder.reserved > 0 || holder.waits).collect()
     }
 
     /// Claims that wait.
@@ -131,7 +225,10 @@ impl Budget {
             return;
         }
         let mut state = self.state();
+        // In release, too: a counter that wrapped would grant everything to everyone.
+        assert!(bytes <= state.reserved, "more given back than was reserved");
         state.reserved -= bytes;
+        state.moves = state.moves.wrapping_add(1);
         let next = state.head_waker();
         drop(state);
         next.into_iter().for_each(Waker::wake);
@@ -146,16 +243,19 @@ impl Budget {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock.
+        // Only an assertion can panic under the lock, before anything is changed.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn take(&mut self, bytes: u64) -> bool {
-        let granted = bytes <= self.capacity - self.reserved;
+        assert!(self.reserved <= self.capacity && self.target <= self.capacity, "a budget overdrawn");
+        let alone = self.reserved == 0 && bytes <= self.capacity;
+        let granted = alone || bytes <= self.target.saturating_sub(self.reserved);
         if granted {
             self.reserved += bytes;
+            self.moves = self.moves.wrapping_add(1);
             self.peak = self.peak.max(self.reserved);
         }
         granted
@@ -166,7 +266,18 @@ impl State {
     }
 }
 
-/// A place in a budget's queue. Dropping it leaves the queue.
+/// A place in a budget's queue: a future of the [`Reservation`]. Dropping it leaves the queue.
+///
+/// ```
+/// # use futures_util::FutureExt;
+/// # async {
+/// let budget = narrows_core::Budget::new(1 << 20);
+/// let reservation = budget.claim(64 << 10).expect("less than the capacity").await;
+/// assert_eq!(budget.reserved(), 64 << 10);
+/// drop(reservation);
+/// assert_eq!(budget.reserved(), 0);
+/// # }.now_or_never().expect("granted at once");
+/// ```
 #[derive(Debug)]
 #[must_use = "a claim waits in the queue until it is polled to its end or dropped"]
 pub struct Claim {
@@ -184,16 +295,22 @@ enum Stage {
 }
 
 impl Claim {
-    /// Ready once the bytes are reserved. It must not be polled after that.
-    ///
-    /// # Panics
-    ///
-    /// When polled after it was ready.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Reservation> {
-        if let Stage::Queued(ticket) = self.stage {
-            let mut state = self.budget.state();
+    /// Bytes that are claimed.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// Ready once the bytes are reserved. Polled after that, it panics.
+impl Future for Claim {
+    type Output = Reservation;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reservation> {
+        let this = &mut *self;
+        if let Stage::Queued(ticket) = this.stage {
+            let mut state = this.budget.state();
             let is_head = state.queue.front().is_some_and(|head| head.ticket == ticket);
-            if !is_head || !state.take(self.bytes) {
+            if !is_head || !state.take(this.bytes) {
                 if let Some(waiter) = state.queue.iter_mut().find(|waiter| waiter.ticket == ticket) {
                     waiter.waker = Some(cx.waker().clone());
                 }
@@ -203,26 +320,26 @@ impl Claim {
             let next = state.head_waker();
             drop(state);
             next.into_iter().for_each(Waker::wake);
-            self.stage = match &self.budget.outer {
+            this.stage = match &this.budget.outer {
                 // Its capacity was checked when the claim was made, and never shrinks.
-                Some(outer) => match outer.claim(self.bytes) {
+                Some(outer) => match outer.claim(this.bytes) {
                     Ok(claim) => Stage::Outside(Box::new(claim)),
                     Err(_) => unreachable!("capacity is the least of all budgets"),
                 },
                 None => Stage::Done,
             };
-        } else if matches!(self.stage, Stage::Done) {
+        } else if matches!(this.stage, Stage::Done) {
             panic!("`Claim` polled after it was granted");
         }
-        if let Stage::Outside(claim) = &mut self.stage {
-            match claim.poll(cx) {
+        if let Stage::Outside(claim) = &mut this.stage {
+            match Pin::new(&mut **claim).poll(cx) {
                 // The two shares become one reservation, given back together.
                 Poll::Ready(reservation) => reservation.forget(),
                 Poll::Pending => return Poll::Pending,
             }
-            self.stage = Stage::Done;
+            this.stage = Stage::Done;
         }
-        Poll::Ready(Reservation { budget: self.budget.clone(), bytes: self.bytes })
+        Poll::Ready(Reservation { budget: this.budget.clone(), bytes: this.bytes })
     }
 }
 
@@ -239,7 +356,7 @@ impl Drop for Claim {
     }
 }
 
-/// Bytes set aside. Dropping it gives them back and wakes the next claim.
+/// Bytes that nobody else can have. Dropping it gives them back and wakes the next claim.
 #[derive(Debug)]
 #[must_use = "dropping a reservation gives its bytes back"]
 pub struct Reservation {
@@ -270,6 +387,11 @@ impl Reservation {
         grown
     }
 
+    /// Bytes by which it could grow now.
+    pub(crate) fn free(&self) -> u64 {
+        self.budget.free()
+    }
+
     /// Moves `bytes` of it, or all it has, to a reservation of their own.
     pub fn split(&mut self, bytes: u64) -> Self {
         let bytes = bytes.min(self.bytes);
@@ -279,7 +401,7 @@ impl Reservation {
 
     /// Adds another one's bytes, which is of the same budget.
     pub(crate) fn join(&mut self, other: Self) {
-        debug_assert!(Arc::ptr_eq(&self.budget.shared, &other.budget.shared));
+        assert!(Arc::ptr_eq(&self.budget.shared, &other.budget.shared));
         self.bytes += other.bytes;
         other.forget();
     }
@@ -320,7 +442,7 @@ mod tests {
     use super::*;
 
     fn poll(claim: &mut Claim) -> Option<Reservation> {
-        match claim.poll(&mut Context::from_waker(noop_waker_ref())) {
+        match Pin::new(claim).poll(&mut Context::from_waker(noop_waker_ref())) {
             Poll::Ready(reservation) => Some(reservation),
             Poll::Pending => None,
         }
@@ -371,5 +493,36 @@ mod tests {
         assert_eq!((inner.reserved(), outer.reserved()), (3, 3));
         drop(part);
         assert_eq!((inner.reserved(), outer.reserved()), (0, 0));
+    }
+
+    #[test]
+    fn a_lowered_target_is_kept_as_reservations_return_and_never_stops_work() {
+        let budget = Budget::new(10);
+        let held = poll(&mut budget.claim(8).unwrap()).unwrap();
+        budget.set_target(3);
+        let (mut large, mut small) = (budget.claim(5).unwrap(), budget.claim(1).unwrap());
+        assert!(poll(&mut large).is_none() && budget.reserved() == 8, "what is reserved stays");
+        drop(held);
+        let large = poll(&mut large).expect("alone, it passes the target");
+        assert!(poll(&mut small).is_none(), "5 of 3 are reserved");
+        budget.set_target(99);
+        assert_eq!((budget.target(), poll(&mut small).unwrap().bytes()), (10, 1));
+        drop(large);
+    }
+
+    #[test]
+    fn what_is_set_aside_is_nobody_elses() {
+        let budget = Budget::new(10);
+        let (rest, aside) = budget.set_aside(4).unwrap();
+        let all = poll(&mut rest.claim(6).unwrap()).unwrap();
+        assert!(poll(&mut rest.claim(1).unwrap()).is_none());
+        assert_eq!(poll(&mut aside.claim(4).unwrap()).unwrap().bytes() + all.bytes(), 10);
+        assert!(budget.set_aside(10).is_err() && budget.set_aside(11).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "more given back than was reserved")]
+    fn a_counter_never_wraps() {
+        Budget::new(10).give_back(1);
     }
 }

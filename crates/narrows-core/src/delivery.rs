@@ -4,6 +4,7 @@
 //! goes on where it was.
 
 use std::{
+    fmt,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -12,26 +13,47 @@ use std::{
 use narrows_unpack::Entry;
 
 use crate::{
+    budget::Reservation,
     clock::Clock,
     failure::{Failure, FailureKind},
     fetch::Fetch,
-    flight::Shared,
+    flight::{Flight, Shared, Verdict},
     lease::{Block, Collected},
     reader::Output,
-    report::{Outcome, Report},
+    report::{Proof, Report},
     source::Source,
     spool::{Spool, SpoolFile},
 };
 
 /// A source whose first bytes are there, or whose end is known. Every source gives one.
 ///
-/// Nothing is downloaded beyond what the transfer may hold until blocks are asked for. Dropping
-/// a delivery before its end aborts the exchange, frees its memory, and counts it as cancelled;
-/// blocks that were handed out stay valid.
+/// Nothing is downloaded beyond what the transfer may hold until blocks are asked for. Where the
+/// data has come to its end, it is *proven*; it is done when the consumer has committed what it
+/// made of it and says so with [`finish`](Self::finish). Dropped before that, it is cancelled: its
+/// exchange is aborted, its memory freed. Blocks that were handed out stay valid.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+///
+/// # async {
+/// let fetch = MemoryFetch::new().with("mem://a", *b"one\ntwo\n");
+/// let budget = Budget::new(8 << 20);
+/// let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let mut file = window.next().await.expect("one source");
+/// while let Some(block) = file.next_block().await? {
+///     assert_eq!(&block[..], b"one\ntwo\n"); // write it somewhere, and sync that
+/// }
+/// assert_eq!(file.finish().outcome.name(), "done");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 pub struct Delivery<F: Fetch, C: Clock> {
     shared: Shared<F, C>,
     index: u64,
     scope: Scope,
+    /// The report has been given to the consumer.
+    is_settled: bool,
 }
 
 /// Where `next_block` ends.
@@ -47,7 +69,7 @@ enum Scope {
 
 impl<F: Fetch, C: Clock> Delivery<F, C> {
     pub(crate) fn new(shared: Shared<F, C>, index: u64) -> Self {
-        Self { shared, index, scope: Scope::Source }
+        Self { shared, index, scope: Scope::Source, is_settled: false }
     }
 
     /// Its place in the list, from 0.
@@ -55,9 +77,14 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         self.index
     }
 
-    /// The source it came from.
+    /// The source it came from, secrets included.
     pub fn source(&self) -> Source {
-        self.shared.lock().transfer.source().clone()
+        self.shared.lock().ticket.source.clone()
+    }
+
+    /// Its address without user, password, query and fragment.
+    pub fn public_url(&self) -> String {
+        self.shared.lock().ticket.source.public_url()
     }
 
     /// Length on the wire, as far as it is known.
@@ -72,13 +99,27 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     ///
     /// # Errors
     ///
-    /// The [`Failure`] in which the source ended, again on every later call. A skipped source has
-    /// no error and no blocks.
+    /// The [`Failure`] of the source, again on every later call. A skipped source has no error and no
+    /// blocks. [`FailureKind::BlocksHeld`] is no end: drop a block and ask again.
     ///
     /// Cancel-safe.
     pub async fn next_block(&mut self) -> Result<Option<Block>, Failure> {
         let wanting = Wanting(self);
         poll_fn(|cx| wanting.0.poll_block(cx)).await
+    }
+
+    /// Waits until a block could be filled, for consumers that hand blocks to others: while those
+    /// have as many as [`Options::blocks`](crate::Options::blocks), asking for another is an error.
+    ///
+    /// Cancel-safe.
+    pub async fn room(&mut self) {
+        poll_fn(|cx| {
+            let mut flight = self.shared.lock();
+            let room = flight.poll_room(cx);
+            flight.transfer.pause(); // no bytes are wanted meanwhile
+            room
+        })
+        .await;
     }
 
     /// Skips what is left of the current entry and opens the next one; `None` at the end.
@@ -93,7 +134,8 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         poll_fn(|cx| wanting.0.poll_entry(cx)).await
     }
 
-    /// Everything, as one slice of at most `max` bytes, charged until dropped.
+    /// Everything that is left, as one slice of at most `max` bytes, charged until dropped: of the
+    /// entry that is open, or of the source, less the blocks that were taken before.
     ///
     /// Memory for it is taken before the first byte: the declared length where nothing is
     /// unpacked, `max` otherwise, out of [`Options::collect_max`](crate::Options::collect_max)
@@ -119,10 +161,10 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
 
     fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
         let mut flight = self.shared.lock();
-        if let Some(failure) = flight.ending() {
+        if let Some(failure) = flight.failure() {
             return Err(failure);
         }
-        let is_over = flight.report().is_some();
+        let is_over = flight.is_over();
         let needed = if is_over { 0 } else { flight.declared_output().unwrap_or(max) };
         let taken = if needed <= max { flight.lease.collection(needed) } else { Err(max) };
         taken.map_err(|available| {
@@ -130,7 +172,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         })
     }
 
-    fn refuse(&self, kind: FailureKind) -> Failure {
+    pub(crate) fn refuse(&self, kind: FailureKind) -> Failure {
         self.shared.lock().refuse(kind)
     }
 
@@ -159,23 +201,70 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         Ok(file)
     }
 
-    /// How it ended, once it has.
-    pub fn report(&self) -> Option<Report> {
-        self.shared.lock().report().cloned()
+    /// What shows that everything has come, once it has.
+    pub fn proof(&self) -> Option<Proof> {
+        self.shared.lock().proof()
     }
 
-    /// Ends it where it is, and says how: cancelled, unless it had ended before.
-    pub fn cancel(self) -> Report {
+    /// The failure it is over with, if it is.
+    pub fn failure(&self) -> Option<Failure> {
+        self.shared.lock().failure()
+    }
+
+    /// Says that the consumer has committed what came, and gives the report: done if everything
+    /// has come, skipped or failed if that is how it ended, cancelled if there was more to come.
+    pub fn finish(mut self) -> Report {
+        self.settle(|flight| flight.settle(Verdict::Committed))
+    }
+
+    /// Says that the consumer could not keep what came, and gives the report: failed for this
+    /// reason, or as it had failed before.
+    ///
+    /// ```
+    /// # use narrows_core::{Delivery, Fetch, Clock, Report};
+    /// # fn store<F: Fetch, C: Clock>(delivery: Delivery<F, C>) -> Report {
+    /// # let written: std::io::Result<()> = Ok(());
+    /// match written {
+    ///     Ok(()) => delivery.finish(),
+    ///     Err(error) => delivery.fail(error),
+    /// }
+    /// # }
+    /// ```
+    pub fn fail(mut self, reason: impl Into<FailureKind>) -> Report {
+        let reason = reason.into();
+        self.settle(|flight| {
+            let _ = flight.refuse(reason);
+            flight.settle(Verdict::Dropped)
+        })
+    }
+
+    /// Ends it where it is, and gives the report: cancelled, unless it is skipped or has failed.
+    /// Dropping it does the same.
+    pub fn cancel(mut self) -> Report {
+        self.settle(|flight| flight.settle(Verdict::Dropped))
+    }
+
+    /// Ends it as `second` ended, which was another way to the same source. The report has the
+    /// outcome and the output of the second, and what both together received.
+    pub fn finish_as(mut self, second: Report) -> Report {
+        self.settle(|flight| flight.settle_as(second))
+    }
+
+    fn settle(&mut self, settle: impl FnOnce(&mut Flight<F, C>) -> Option<Report>) -> Report {
+        self.is_settled = true;
+        let report = settle(&mut self.shared.lock());
+        self.shared.wakers.window.wake();
+        // A delivery is taken by what settles it.
+        report.unwrap_or_else(|| unreachable!("settled twice"))
+    }
+
+    /// Bytes of the budget for what a reader keeps between blocks, if they are free.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<Reservation, Failure> {
         let mut flight = self.shared.lock();
-        flight.end(Outcome::Cancelled);
-        flight.report().cloned().unwrap_or_else(|| unreachable!("it has ended"))
-    }
-
-    /// Ends it as failed because the consumer could not store it, and says so. What came whole
-    /// counts as failed, too.
-    pub fn fail_storage(self, reason: &str) -> Report {
-        self.shared.lock().refuse_done(FailureKind::Storage(reason.into()));
-        self.cancel()
+        flight.lease.charge(bytes).ok_or_else(|| {
+            let available = flight.lease.free();
+            flight.refuse(FailureKind::TooBigToCollect { needed: Some(bytes), available })
+        })
     }
 
     /// [`next_block`](Self::next_block) as a poll function. A caller that stops polling before it
@@ -210,7 +299,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         }
     }
 
-    fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {
+    pub(crate) fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {
         let output = self.shared.poll_for_consumer(cx, |flight, cx| flight.poll_output(cx));
         if output.is_ready() {
             // Room may have come free for the window to go on with.
@@ -222,8 +311,16 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
 
 impl<F: Fetch, C: Clock> Drop for Delivery<F, C> {
     fn drop(&mut self) {
-        self.shared.lock().end(Outcome::Cancelled);
-        self.shared.wakers.window.wake();
+        if !self.is_settled {
+            let _ = self.shared.lock().settle(Verdict::Dropped);
+            self.shared.wakers.window.wake();
+        }
+    }
+}
+
+impl<F: Fetch, C: Clock> fmt::Debug for Delivery<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery").field("index", &self.index).field("url", &self.public_url()).finish_non_exhaustive()
     }
 }
 

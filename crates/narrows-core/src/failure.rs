@@ -1,25 +1,33 @@
 //! How a source can fail, and whether trying again can help: decided here, by kind, only.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, io, time::Duration};
 
-use crate::{fetch::FetchErrorKind, source::BadLine};
+use crate::{fetch::FetchErrorKind, source::BadLine, text::printable};
 
 /// Why a source failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub struct Failure {
     /// What went wrong last.
     pub kind: FailureKind,
     /// The address, without user, password and query.
     pub url: String,
-    /// Exchanges that were begun.
+    /// Tries: the first, and one more after each failure that was retried.
     pub attempts: u32,
-    /// Bytes received and accepted.
-    pub received: u64,
+    /// Bytes received, those thrown away included.
+    pub bytes_received: u64,
+    /// Bytes accepted as the source's.
+    pub bytes_accepted: u64,
     /// The adapter's own words, where it had some; without secrets.
     pub detail: Option<Box<str>>,
 }
 
 impl Failure {
+    /// A failure of this kind of which nothing else is known, for wrappers and tests.
+    pub fn of(kind: FailureKind) -> Self {
+        Self { kind, url: String::new(), attempts: 0, bytes_received: 0, bytes_accepted: 0, detail: None }
+    }
+
     /// Whether the same download may well succeed later.
     pub fn retryable(&self) -> bool {
         self.kind.is_retried()
@@ -28,11 +36,14 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.url, self.kind)?;
-        if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
+        if !self.url.is_empty() {
+            write!(f, "{}: ", self.url)?;
         }
-        let (attempts, received) = (self.attempts, self.received);
+        self.kind.fmt(f)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {}", printable(detail))?;
+        }
+        let (attempts, received) = (self.attempts, self.bytes_accepted);
         if attempts > 1 {
             write!(f, " (after {attempts} attempts and {received} bytes)")?;
         }
@@ -47,6 +58,34 @@ impl StdError for Failure {
             FailureKind::BadLine(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// For [`std::io`]: the kind that comes nearest, with the failure inside.
+///
+/// ```
+/// use narrows_core::{Failure, FailureKind};
+///
+/// let error = std::io::Error::from(Failure::of(FailureKind::Status(404)));
+/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+/// ```
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        let kind = match &failure.kind {
+            FailureKind::Fetch(FetchErrorKind::Refused) => io::ErrorKind::ConnectionRefused,
+            FailureKind::Fetch(FetchErrorKind::Connect | FetchErrorKind::Dns) => io::ErrorKind::NotConnected,
+            FailureKind::Fetch(FetchErrorKind::Interrupted) => io::ErrorKind::ConnectionAborted,
+            FailureKind::Cut { .. } => io::ErrorKind::UnexpectedEof,
+            FailureKind::Idle(_) | FailureKind::TooSlow { .. } => io::ErrorKind::TimedOut,
+            FailureKind::Status(404 | 410) => io::ErrorKind::NotFound,
+            FailureKind::Status(401 | 403 | 407) => io::ErrorKind::PermissionDenied,
+            FailureKind::Unpack(_)
+            | FailureKind::SizeMismatch { .. }
+            | FailureKind::DigestMismatch { .. }
+            | FailureKind::LineTooLong { .. } => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, failure)
     }
 }
 
@@ -120,6 +159,18 @@ pub enum FailureKind {
         /// Bytes that could be had.
         available: u64,
     },
+    /// All of a transfer's blocks are in the consumer's hand, so there is none to fill. The source
+    /// has not ended: drop one, or wait until one is dropped elsewhere
+    /// ([`Delivery::room`](crate::Delivery::room)).
+    BlocksHeld {
+        /// How many.
+        held: u32,
+    },
+    /// A line is longer than was allowed.
+    LineTooLong {
+        /// The limit in bytes.
+        max: u64,
+    },
     /// The list's line was malformed.
     BadLine(BadLine),
     /// The window was cancelled.
@@ -132,15 +183,7 @@ impl FailureKind {
     /// A stable word for the kind, fit for reports.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Fetch(kind) => match kind {
-                FetchErrorKind::Connect => "connect",
-                FetchErrorKind::Interrupted => "interrupted",
-                FetchErrorKind::Tls => "tls",
-                FetchErrorKind::BadUrl => "bad_url",
-                FetchErrorKind::Redirect => "redirect",
-                FetchErrorKind::Blocked => "blocked",
-                FetchErrorKind::Protocol => "protocol",
-            },
+            Self::Fetch(kind) => kind.code(),
             Self::Status(404 | 410) => "not_found",
             Self::Status(401 | 403 | 407) => "denied",
             Self::Status(429 | 503) => "overloaded",
@@ -158,6 +201,8 @@ impl FailureKind {
             Self::Encoding(_) => "encoding",
             Self::Unpack(error) => error.code(),
             Self::TooBigToCollect { .. } => "too_big_to_collect",
+            Self::BlocksHeld { .. } => "blocks_held",
+            Self::LineTooLong { .. } => "line_too_long",
             Self::BadLine(_) => "bad_line",
             Self::Cancelled => "cancelled",
             Self::Storage(_) => "storage",
@@ -167,7 +212,18 @@ impl FailureKind {
     /// Whether another attempt can help. The one place where this is decided.
     pub fn is_retried(&self) -> bool {
         match self {
-            Self::Fetch(kind) => matches!(kind, FetchErrorKind::Connect | FetchErrorKind::Interrupted),
+            Self::Fetch(kind) => match kind {
+                FetchErrorKind::Connect
+                | FetchErrorKind::Dns
+                | FetchErrorKind::Refused
+                | FetchErrorKind::Proxy
+                | FetchErrorKind::Interrupted => true,
+                FetchErrorKind::Tls
+                | FetchErrorKind::BadUrl
+                | FetchErrorKind::Redirect
+                | FetchErrorKind::Blocked
+                | FetchErrorKind::Protocol => false,
+            },
             Self::Status(status) => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
             Self::Cut { .. } | Self::Idle(_) | Self::TooSlow { .. } | Self::BadRange(_) => true,
             Self::Changed
@@ -179,10 +235,19 @@ impl FailureKind {
             | Self::Encoding(_)
             | Self::Unpack(_)
             | Self::TooBigToCollect { .. }
+            | Self::BlocksHeld { .. }
+            | Self::LineTooLong { .. }
             | Self::BadLine(_)
             | Self::Cancelled
             | Self::Storage(_) => false,
         }
+    }
+}
+
+/// The consumer could not store the data.
+impl From<io::Error> for FailureKind {
+    fn from(error: io::Error) -> Self {
+        Self::Storage(error.to_string().into())
     }
 }
 
@@ -216,7 +281,11 @@ impl fmt::Display for FailureKind {
             Self::TooBigToCollect { needed: None, available } => {
                 write!(f, "more than the {available} bytes that may be collected; read blocks or use a spool")
             }
-            Self::BadLine(error) => error.fmt(f),
+            Self::BlocksHeld { held } => {
+                write!(f, "all {held} blocks are in your hand: drop one before asking for another, or raise `blocks`")
+            }
+            Self::LineTooLong { max } => write!(f, "a line is longer than the {max} bytes allowed"),
+            Self::BadLine(error) => write!(f, "{error} in the line {:?}", error.line()),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Storage(what) => write!(f, "storing it failed: {what}"),
         }

@@ -6,10 +6,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
+
+use crate::text::public_url;
+
+pub use crate::head::{ContentRange, Head};
 
 /// Exchanges one request for one streaming response.
 ///
@@ -87,7 +90,7 @@ pub struct Profile {
 }
 
 /// What to ask an origin for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Request {
     /// The address.
     pub url: Arc<str>,
@@ -98,6 +101,19 @@ pub struct Request {
     /// `If-Range` (RFC 9110, 13.1.5): the strong validator the part must belong to. An adapter
     /// that cannot send it may leave it out; the answer's validator is checked in any case.
     pub if_range: Option<Arc<str>>,
+}
+
+/// Without secrets: the public address, and headers by name.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Request")
+            .field("url", &public_url(&self.url))
+            .field("headers", &headers)
+            .field("range", &self.range)
+            .field("if_range", &self.if_range)
+            .finish()
+    }
 }
 
 /// A part of a resource.
@@ -116,66 +132,6 @@ pub struct Response<B> {
     pub head: Head,
     /// What follows.
     pub body: B,
-}
-
-/// The headers that matter here, parsed and not judged.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Head {
-    /// HTTP status after redirects.
-    pub status: u16,
-    /// `Content-Length`: bytes of this body.
-    pub length: Option<u64>,
-    /// `Content-Range`: the part this body is.
-    pub range: Option<ContentRange>,
-    /// `ETag`, quotes and weakness mark included.
-    pub etag: Option<Box<str>>,
-    /// `Last-Modified` as it was sent. It vouches for nothing, for a file may change twice in a
-    /// second, but another one tells another version.
-    pub modified: Option<Box<str>>,
-    /// Whether `Accept-Ranges: bytes` was sent.
-    pub accepts_ranges: bool,
-    /// `Retry-After` as a duration from now.
-    pub retry_after: Option<Duration>,
-    /// `Content-Encoding`, where it is not `identity` and the platform has not decoded it.
-    pub encoding: Option<Box<str>>,
-    /// Whether there was a `Content-Encoding` that the platform has decoded.
-    pub decoded: bool,
-    /// Whether the platform may keep headers to itself (CORS), so that the absence of one proves
-    /// nothing. The status, `Content-Length` and `Last-Modified` are always shown.
-    pub hidden: bool,
-}
-
-/// Whether a coding is gzip, the one that every server and every archive of logs may have applied.
-pub(crate) fn is_gzip(encoding: &str) -> bool {
-    encoding.eq_ignore_ascii_case("gzip") || encoding.eq_ignore_ascii_case("x-gzip")
-}
-
-/// `Content-Range: bytes start-last/total` (RFC 9110, 14.4).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ContentRange {
-    /// First byte and one past the last, or `None` in the unsatisfied form `bytes */total`.
-    pub part: Option<(u64, u64)>,
-    /// Length of the whole, unless `*`.
-    pub total: Option<u64>,
-}
-
-impl ContentRange {
-    /// Parses a header's value; `None` if it is malformed.
-    pub fn parse(value: &str) -> Option<Self> {
-        let (part, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
-        let total = if total == "*" { None } else { Some(number(total)?) };
-        if part == "*" {
-            return Some(Self { part: None, total });
-        }
-        let (first, last) = part.split_once('-')?;
-        let (start, end) = (number(first)?, number(last)?.checked_add(1)?);
-        (start < end && total.is_none_or(|total| end <= total)).then_some(Self { part: Some((start, end)), total })
-    }
-}
-
-/// Digits only: `u64::from_str` would take a plus sign.
-fn number(digits: &str) -> Option<u64> {
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
 
 /// A body as it arrives.
@@ -197,9 +153,15 @@ pub trait FetchError: StdError + 'static {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FetchErrorKind {
-    /// No connection: refused, unreachable, name not found, timed out. Retried.
+    /// No connection, for a reason that has no class of its own: unreachable, timed out. Retried.
     Connect,
-    /// The exchange broke off. Retried.
+    /// The host's name was not found, or could not be looked up. Retried.
+    Dns,
+    /// The host refused the connection. Retried.
+    Refused,
+    /// The proxy could not be reached, or would not connect. Retried.
+    Proxy,
+    /// The exchange broke off: reset, or closed before its end. Retried.
     Interrupted,
     /// The origin's certificate or protocol was refused. Not retried.
     Tls,
@@ -209,45 +171,41 @@ pub enum FetchErrorKind {
     Redirect,
     /// The platform refuses the exchange (CORS, mixed content). Not retried.
     Blocked,
-    /// The answer is no HTTP, or over a limit of the adapter. Not retried.
+    /// The answer breaks the protocol, or is over a limit of the adapter. Not retried.
     Protocol,
+}
+
+impl FetchErrorKind {
+    /// A stable word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Dns => "dns",
+            Self::Refused => "refused",
+            Self::Proxy => "proxy",
+            Self::Interrupted => "interrupted",
+            Self::Tls => "tls",
+            Self::BadUrl => "bad_url",
+            Self::Redirect => "redirect",
+            Self::Blocked => "blocked",
+            Self::Protocol => "protocol",
+        }
+    }
 }
 
 impl fmt::Display for FetchErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "no connection",
+            Self::Dns => "the host's name could not be looked up",
+            Self::Refused => "the host refused the connection",
+            Self::Proxy => "the proxy gave no connection",
             Self::Interrupted => "the connection broke off",
             Self::Tls => "TLS was refused",
             Self::BadUrl => "the address is not valid",
             Self::Redirect => "redirects were refused",
             Self::Blocked => "the platform refuses the request",
-            Self::Protocol => "the answer is not valid HTTP",
+            Self::Protocol => "the answer breaks the protocol",
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn content_ranges_are_parsed_strictly() {
-        let parse = ContentRange::parse;
-        assert_eq!(parse("bytes 0-0/1"), Some(ContentRange { part: Some((0, 1)), total: Some(1) }));
-        assert_eq!(parse("bytes 5-9/*"), Some(ContentRange { part: Some((5, 10)), total: None }));
-        assert_eq!(parse("bytes */7"), Some(ContentRange { part: None, total: Some(7) }));
-        for bad in [
-            "",
-            "bytes",
-            "bytes 5-4/9",
-            "bytes 0-9/9",
-            "bytes -5/9",
-            "bytes +1-2/9",
-            "items 0-1/2",
-            "bytes 0-18446744073709551615/*",
-        ] {
-            assert_eq!(parse(bad), None, "{bad}");
-        }
     }
 }

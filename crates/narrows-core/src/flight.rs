@@ -1,8 +1,12 @@
-//! A source in flight: its transfer, its reader, its memory, and in the end its report.
+//! A source in flight: its transfer, its reader, its memory, and what is owed for it.
 //!
 //! The window drives it until there is something to deliver; from then on the consumer does, and
 //! the window too where bodies must be drained. Both may poll it, so whoever is to be woken is
 //! noted in [`Wakers`], and the network wakes both.
+//!
+//! It is over when nothing more will come: then its exchange, its memory but for the blocks in the
+//! consumer's hand, and its place in flight are given back. It has ended when the consumer says
+//! what became of it, or drops it; only then is there a report.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -13,54 +17,69 @@ use futures_util::task::AtomicWaker;
 use narrows_unpack::EntryEnd;
 
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     failure::{Failure, FailureKind},
     fetch::Fetch,
     lease::Lease,
     options::{NotFound, Options},
     reader::{Output, Reader},
     report::{Outcome, Proof, Report},
-    stats::Ledger,
+    slots::Slot,
+    ticket::{Figures, Ticket},
     transfer::Transfer,
 };
 
 pub(crate) struct Flight<F: Fetch, C: Clock> {
-    pub(crate) index: u64,
+    pub(crate) ticket: Ticket,
     pub(crate) transfer: Transfer<F, C>,
     reader: Reader,
     pub(crate) lease: Lease,
     options: Arc<Options>,
     pub(crate) clock: C,
-    ledger: Ledger,
-    /// Its place among those in flight; given back when it ends.
+    /// Its place among those in flight; given back when it is over.
     slot: Option<Slot>,
-    started: Timestamp,
     entries: u64,
     bytes_out: u64,
-    /// How it ended, once it has.
-    report: Option<Report>,
+    /// Why nothing more will come, once that is so.
+    over: Option<Over>,
+}
+
+/// Why nothing more will come.
+#[derive(Clone)]
+enum Over {
+    /// Everything has come. It is done once the consumer has committed it.
+    Proven(Proof),
+    NotFound,
+    Failed(Box<Failure>),
+    Cancelled,
+}
+
+/// What the consumer says of a delivery it lets go of.
+pub(crate) enum Verdict {
+    /// It has committed what came.
+    Committed,
+    /// It wants no more.
+    Dropped,
 }
 
 impl<F: Fetch, C: Clock> Flight<F, C> {
     pub(crate) fn new(
-        index: u64,
+        mut ticket: Ticket,
         transfer: Transfer<F, C>,
         lease: Lease,
         options: Arc<Options>,
         clock: C,
-        ledger: Ledger,
         slot: Slot,
     ) -> Self {
-        let started = clock.now();
-        ledger.lock().began(started, index);
+        ticket.begin(clock.now());
         let (reader, slot) = (Reader::new(), Some(slot));
-        let (entries, bytes_out, report) = (0, 0, None);
-        Self { index, transfer, reader, lease, options, clock, ledger, slot, started, entries, bytes_out, report }
+        let (entries, bytes_out, over) = (0, 0, None);
+        Self { ticket, transfer, reader, lease, options, clock, slot, entries, bytes_out, over }
     }
 
     /// Ready when there is something to deliver: first bytes, an end, a failure.
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.report.is_none()
+        if self.over.is_none()
             && let Err(failure) = ready!(self.transfer.poll_available(cx))
         {
             self.fail(failure);
@@ -70,7 +89,7 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
 
     /// Drives the network while the consumer is busy; ready when there is nothing left to drive.
     pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.report.is_some() {
+        if self.over.is_some() {
             return Poll::Ready(());
         }
         match self.transfer.poll_available(cx) {
@@ -83,12 +102,14 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
 
     /// The next thing for the consumer. After the end, the end again.
     pub(crate) fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {
-        if self.report.is_some() {
-            return Poll::Ready(self.ending().map_or(Ok(Output::End), Err));
+        if self.over.is_some() {
+            return Poll::Ready(self.failure().map_or(Ok(Output::End), Err));
         }
         let Self { reader, transfer, lease, options, clock, .. } = self;
         let output = match ready!(reader.poll_output(cx, transfer, lease, options, clock)) {
             Ok(output) => output,
+            // The consumer's to mend: the source goes on.
+            Err(failure) if matches!(failure.kind, FailureKind::BlocksHeld { .. }) => return Poll::Ready(Err(failure)),
             Err(failure) => {
                 self.fail(failure);
                 return self.poll_output(cx);
@@ -104,88 +125,125 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
                     _ if self.reader.tells_its_end() => Proof::Structure,
                     other => other,
                 };
-                self.end(Outcome::Done(proof));
+                self.end(Over::Proven(proof));
             }
         }
         Poll::Ready(Ok(output))
     }
 
-    pub(crate) fn fail(&mut self, failure: Failure) {
-        let skip = matches!(failure.kind, FailureKind::Status(404)) && self.options.not_found == NotFound::Skip;
-        self.end(if skip { Outcome::Skipped } else { Outcome::Failed(Box::new(failure)) });
-    }
-
-    /// The failure it has ended in. To a reader, a cancelled source is no complete one.
-    pub(crate) fn ending(&self) -> Option<Failure> {
-        match &self.report.as_ref()?.outcome {
-            Outcome::Failed(failure) => Some((**failure).clone()),
-            Outcome::Cancelled => Some(self.transfer.failure(FailureKind::Cancelled, None)),
-            Outcome::Done(_) | Outcome::Skipped => None,
+    /// Ready when a block could be filled.
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.over.is_some() {
+            true => Poll::Ready(()),
+            false => self.lease.poll_room(cx, self.reader.is_filling()),
         }
     }
 
-    /// Ends it as failed for a reason on the consumer's side; if it has failed before, that stands.
+    fn fail(&mut self, failure: Failure) {
+        let skip = matches!(failure.kind, FailureKind::Status(404)) && self.options.not_found == NotFound::Skip;
+        self.end(if skip { Over::NotFound } else { Over::Failed(Box::new(failure)) });
+    }
+
+    pub(crate) fn cancel(&mut self) {
+        self.end(Over::Cancelled);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// What shows that everything has come, if it has.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        match self.over {
+            Some(Over::Proven(proof)) => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// The failure it is over with. To a reader, a cancelled source is no complete one.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        match self.over.as_ref()? {
+            Over::Failed(failure) => Some((**failure).clone()),
+            Over::Cancelled => Some(self.transfer.failure(FailureKind::Cancelled, None)),
+            Over::Proven(_) | Over::NotFound => None,
+        }
+    }
+
+    /// Fails it for a reason on the consumer's side, also where everything has come; if it has
+    /// failed before, that stands.
     pub(crate) fn refuse(&mut self, kind: FailureKind) -> Failure {
-        if let Some(failure) = self.ending() {
+        if let Some(failure) = self.failure() {
             return failure;
         }
         let failure = self.transfer.failure(kind, None);
-        self.fail(failure.clone());
+        if let Some(Over::Proven(_)) = self.over {
+            self.over = Some(Over::Failed(Box::new(failure.clone())));
+        }
+        self.end(Over::Failed(Box::new(failure.clone())));
         failure
     }
 
-    /// As [`refuse`](Self::refuse), and what came whole has failed all the same: it could not be
-    /// kept.
-    pub(crate) fn refuse_done(&mut self, kind: FailureKind) {
-        let failure = Box::new(self.refuse(kind));
-        if let Some(report) = &mut self.report
-            && matches!(report.outcome, Outcome::Done(_))
-        {
-            report.outcome = Outcome::Failed(failure);
-            self.ledger.lock().done_has_failed();
-        }
-    }
-
-    /// Ends it: no exchange, no memory but the blocks in the consumer's hand, no place in flight.
-    pub(crate) fn end(&mut self, outcome: Outcome) {
-        if self.report.is_some() {
+    /// Nothing more comes: no exchange, no memory but the blocks in the consumer's hand, no place
+    /// in flight.
+    fn end(&mut self, over: Over) {
+        if self.over.is_some() {
             return;
         }
-        let done = matches!(outcome, Outcome::Done(_));
-        let report = Report {
-            index: self.index,
-            url: self.transfer.source().url.clone(),
-            outcome,
-            status: self.transfer.status,
-            attempts: self.transfer.attempts(),
-            bytes_received: self.transfer.bytes_in,
-            bytes_out: self.bytes_out,
-            entries: self.entries,
-            sha256: self.transfer.sha256().filter(|_| done),
-            elapsed: self.clock.now().since(self.started),
-        };
+        self.over = Some(over);
         self.transfer.abort();
         self.reader.abort(&self.lease);
         self.lease.end();
-        self.ledger.lock().ended(self.started, &report);
-        self.report = Some(report);
+        self.ticket.over(self.clock.now());
         self.slot = None;
     }
 
-    /// How many bytes will come out, where nothing is unpacked and the origin says so.
-    pub(crate) fn declared_output(&self) -> Option<u64> {
-        let as_they_come = self.options.unpack.is_none() && self.transfer.encoding().is_none();
-        self.transfer.total().filter(|_| as_they_come)
+    /// Makes the report, once.
+    pub(crate) fn settle(&mut self, verdict: Verdict) -> Option<Report> {
+        self.cancel();
+        let outcome = match (self.over.clone(), verdict) {
+            (Some(Over::Proven(proof)), Verdict::Committed) => Outcome::Done(proof),
+            (Some(Over::NotFound), _) => Outcome::Skipped,
+            (Some(Over::Failed(failure)), _) => Outcome::Failed(failure),
+            (Some(Over::Proven(_) | Over::Cancelled) | None, _) => Outcome::Cancelled,
+        };
+        let done = matches!(outcome, Outcome::Done(_));
+        let figures = self.figures();
+        let sha256 = figures.sha256.filter(|_| done);
+        self.ticket.settle(outcome, Figures { sha256, ..figures })
     }
 
-    pub(crate) fn report(&self) -> Option<&Report> {
-        self.report.as_ref()
+    /// Makes the report of a source that was had in another way, which ended as `second` says.
+    pub(crate) fn settle_as(&mut self, second: Report) -> Option<Report> {
+        self.cancel();
+        let first = self.figures();
+        let Report { outcome, status, attempts, requests, bytes_received, bytes_accepted, bytes_out, .. } = second;
+        let figures = Figures {
+            status: status.or(first.status),
+            attempts: first.attempts.saturating_add(attempts),
+            requests: first.requests.saturating_add(requests),
+            bytes_received: first.bytes_received + bytes_received,
+            bytes_accepted,
+            bytes_out,
+            entries: second.entries,
+            sha256: second.sha256,
+        };
+        self.ticket.settle(outcome, figures)
+    }
+
+    fn figures(&self) -> Figures {
+        Figures { bytes_out: self.bytes_out, entries: self.entries, ..self.transfer.figures() }
+    }
+
+    /// How many bytes are still to come out, where nothing is unpacked and the origin says so.
+    pub(crate) fn declared_output(&self) -> Option<u64> {
+        let as_they_come = self.options.unpack.is_none() && self.transfer.encoding().is_none();
+        self.transfer.total().filter(|_| as_they_come).map(|total| total.saturating_sub(self.bytes_out))
     }
 }
 
 impl<F: Fetch, C: Clock> Drop for Flight<F, C> {
     fn drop(&mut self) {
-        self.end(Outcome::Cancelled);
+        let _ = self.settle(Verdict::Dropped);
     }
 }
 
@@ -252,78 +310,5 @@ impl Wake for Wakers {
     fn wake_by_ref(self: &Arc<Self>) {
         self.window.wake();
         self.consumer.wake();
-    }
-}
-
-/// How many may be in flight, and how many are.
-#[derive(Clone)]
-pub(crate) struct Slots(Arc<Mutex<SlotState>>);
-
-struct SlotState {
-    limit: usize,
-    taken: usize,
-    /// Whether no more are to be taken.
-    cancelled: bool,
-    /// The window, whatever it waits for.
-    window: Option<Waker>,
-}
-
-/// A place in flight, given back by drop.
-pub(crate) struct Slot(Slots);
-
-impl Slots {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(SlotState { limit, taken: 0, cancelled: false, window: None })))
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.state().limit
-    }
-
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.state().limit = limit.max(1);
-        self.wake();
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.state().cancelled = true;
-        self.wake();
-    }
-
-    /// Whether the window is to end; if not, its task is woken when that changes, or a place
-    /// comes free.
-    pub(crate) fn poll_cancelled(&self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.state();
-        match &mut state.window {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        state.cancelled
-    }
-
-    pub(crate) fn is_free(&self) -> bool {
-        let state = self.state();
-        state.taken < state.limit
-    }
-
-    pub(crate) fn take(&self) -> Slot {
-        self.state().taken += 1;
-        Slot(self.clone())
-    }
-
-    fn wake(&self) {
-        let window = self.state().window.take();
-        window.into_iter().for_each(Waker::wake);
-    }
-
-    fn state(&self) -> MutexGuard<'_, SlotState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.state().taken -= 1;
-        self.0.wake();
     }
 }

@@ -14,7 +14,9 @@ use std::{
 use crate::{
     budget::Reservation,
     clock::Timestamp,
-    stats::{Ledger, Phase},
+    ledger::Ledger,
+    stats::Phase,
+    working_set::{Term, WorkingSet},
 };
 
 #[derive(Clone)]
@@ -26,16 +28,16 @@ pub(crate) struct Lease {
 }
 
 struct State {
-    /// `blocks_out * block_bytes <= reservation.bytes()`, and of that at most `blocks_max`.
+    /// `reservation.bytes() == set.total()`, always.
     reservation: Reservation,
+    set: WorkingSet,
     phase: Option<Phase>,
-    /// Capacity of every block; fixed by the time the first is made.
+    /// Capacity of every block; fixed by the time the first is made. `blocks_out * block_bytes` is
+    /// at most the term for blocks.
     block_bytes: usize,
     blocks_max: u32,
     /// Blocks being filled or in the consumer's hand. `blocks_out <= blocks_max`.
     blocks_out: u32,
-    /// What is left of the bytes set aside for collecting, which are part of the reservation.
-    collect_left: u64,
     /// Buffers that came back: `spare.len() + blocks_out <= blocks_max`.
     spare: Vec<Vec<u8>>,
     /// Whoever waits for a block to come back.
@@ -44,23 +46,25 @@ struct State {
 }
 
 impl Lease {
+    /// The memory of source `index`: `reservation` is of `set`'s bytes.
     pub(crate) fn new(
         index: u64,
         reservation: Reservation,
+        set: WorkingSet,
         blocks_max: u32,
         block_bytes: usize,
-        collect_max: u64,
         ledger: Ledger,
     ) -> Self {
+        assert_eq!(reservation.bytes(), set.total(), "another working set was reserved");
         let phase = Phase::Requesting;
         ledger.lock().move_phase(index, None, Some((phase, reservation.bytes())));
         let state = State {
             reservation,
+            set,
             phase: Some(phase),
             block_bytes,
             blocks_max,
             blocks_out: 0,
-            collect_left: collect_max,
             spare: Vec::with_capacity(blocks_max as usize),
             waiting: None,
             ended: false,
@@ -77,27 +81,35 @@ impl Lease {
         }
     }
 
-    /// Gives back `bytes` that turned out not to be needed.
-    pub(crate) fn give_back(&self, bytes: u64) {
-        self.resize(|State { reservation, .. }| {
-            reservation.shrink_to(reservation.bytes() - bytes.min(reservation.bytes()));
+    /// Keeps at most `bytes` of a term that turned out to need no more.
+    pub(crate) fn keep(&self, term: Term, bytes: u64) {
+        self.resize(|state| {
+            state.set.shrink(term, bytes);
+            state.fit();
         });
     }
 
-    /// Takes `bytes` more if they are free now.
-    pub(crate) fn try_grow(&self, bytes: u64) -> bool {
-        self.resize(|state| state.reservation.try_grow(bytes))
+    /// Takes `bytes` more for a term, if they are free now.
+    pub(crate) fn try_grow(&self, term: Term, bytes: u64) -> bool {
+        self.resize(|state| {
+            let grown = state.reservation.try_grow(bytes);
+            if grown {
+                state.set.grow(term, bytes);
+            }
+            grown
+        })
     }
 
     /// Room for `bytes` to collect: what is left of the bytes set aside for it, and beyond those
     /// what the budget has free. In vain, it says how much there was.
     pub(crate) fn collection(&self, bytes: u64) -> Result<Collected, u64> {
         let (reservation, set_aside) = self.resize(|state| {
-            let set_aside = bytes.min(state.collect_left);
+            let left = state.set.get(Term::Collect);
+            let set_aside = bytes.min(left);
             if !state.reservation.try_grow(bytes - set_aside) {
-                return Err(state.collect_left);
+                return Err(left + state.reservation.free());
             }
-            state.collect_left -= set_aside;
+            state.set.shrink(Term::Collect, left - set_aside);
             Ok((state.reservation.split(bytes), set_aside))
         })?;
         let mut collected = Collected { bytes: Vec::new(), reservation, set_aside, lease: self.clone() };
@@ -105,43 +117,62 @@ impl Lease {
         Ok(collected)
     }
 
+    /// Bytes beside the working set, if they are free now.
+    pub(crate) fn charge(&self, bytes: u64) -> Option<Reservation> {
+        self.resize(|state| state.reservation.try_grow(bytes).then(|| state.reservation.split(bytes)))
+    }
+
+    /// Bytes of the budget that are not reserved.
+    pub(crate) fn free(&self) -> u64 {
+        self.state().reservation.free()
+    }
+
     fn resize<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let before = state.reservation.bytes();
         let changed = change(&mut state);
         let after = state.reservation.bytes();
+        assert_eq!(after, state.set.total(), "the reservation is not that of its terms");
         if let Some(phase) = state.phase {
             self.ledger.lock().move_phase(self.index, Some((phase, before)), Some((phase, after)));
         }
         changed
     }
 
-    /// Makes blocks no larger than `bytes`: all that is to come. Gives back what that saves.
+    /// Makes blocks no larger than `bytes`: all that is to come.
     pub(crate) fn cap_blocks(&self, bytes: u64) {
-        let saved = {
+        let blocks = {
             let mut state = self.state();
-            let capped = usize::try_from(bytes.max(1)).map_or(state.block_bytes, |bytes| bytes.min(state.block_bytes));
-            let saved = (state.block_bytes - capped) as u64 * u64::from(state.blocks_max);
             debug_assert!(state.blocks_out == 0 && state.spare.is_empty());
+            let capped = usize::try_from(bytes.max(1)).map_or(state.block_bytes, |bytes| bytes.min(state.block_bytes));
             state.block_bytes = capped;
-            saved
+            capped as u64 * u64::from(state.blocks_max)
         };
-        self.give_back(saved);
+        self.keep(Term::Blocks, blocks);
     }
 
-    /// An empty buffer of a block's capacity; waits while the consumer holds all there may be.
-    pub(crate) fn poll_buffer(&self, cx: &mut Context<'_>) -> Poll<Vec<u8>> {
+    /// An empty buffer of a block's capacity, unless the consumer holds all there may be.
+    pub(crate) fn buffer(&self) -> Result<Vec<u8>, BlocksHeld> {
         let mut state = self.state();
         if let Some(buffer) = state.spare.pop() {
             state.blocks_out += 1;
-            return Poll::Ready(buffer);
+            return Ok(buffer);
         }
         if state.blocks_out == state.blocks_max {
-            state.waiting = Some(cx.waker().clone());
-            return Poll::Pending;
+            return Err(BlocksHeld(state.blocks_out));
         }
         state.blocks_out += 1;
-        Poll::Ready(Vec::with_capacity(state.block_bytes))
+        Ok(Vec::with_capacity(state.block_bytes))
+    }
+
+    /// Ready when a block could be filled. `is_filling` says that one is being filled already.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>, is_filling: bool) -> Poll<()> {
+        let mut state = self.state();
+        if is_filling || state.ended || state.blocks_out < state.blocks_max {
+            return Poll::Ready(());
+        }
+        state.waiting = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Makes a filled buffer a block in the consumer's hand.
@@ -159,9 +190,8 @@ impl Lease {
         state.blocks_out -= 1;
         if state.ended {
             drop(buffer); // before its charge
-            let left = u64::from(state.blocks_out) * state.block_bytes as u64;
             let before = state.reservation.bytes();
-            state.reservation.shrink_to(left);
+            state.keep_blocks_out();
             let after = state.reservation.bytes();
             let phase = state.phase;
             if state.blocks_out == 0 {
@@ -187,14 +217,16 @@ impl Lease {
         state.ended = true;
         state.spare = Vec::new();
         let before = state.reservation.bytes();
-        let left = u64::from(state.blocks_out) * state.block_bytes as u64;
-        state.reservation.shrink_to(left);
+        state.keep_blocks_out();
+        let waiting = state.waiting.take();
         let from = state.phase.take().map(|phase| (phase, before));
         if state.blocks_out > 0 {
             state.phase = Some(Phase::Received);
         }
         let to = state.phase.map(|phase| (phase, state.reservation.bytes()));
         self.ledger.lock().move_phase(self.index, from, to);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -202,6 +234,23 @@ impl Lease {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl State {
+    /// Gives back what the terms no longer say.
+    fn fit(&mut self) {
+        self.reservation.shrink_to(self.set.total());
+    }
+
+    /// Nothing is left but the blocks in the consumer's hand.
+    fn keep_blocks_out(&mut self) {
+        let blocks = u64::from(self.blocks_out) * self.block_bytes as u64;
+        self.set = WorkingSet::default().with(Term::Blocks, blocks.min(self.reservation.bytes()));
+        self.fit();
+    }
+}
+
+/// All blocks are in the consumer's hand: so many.
+pub(crate) struct BlocksHeld(pub(crate) u32);
 
 /// Memory for bytes that are reserved: what the budget has free need not be on this machine.
 pub(crate) fn allocate(bytes: u64) -> Option<Vec<u8>> {
@@ -213,7 +262,21 @@ pub(crate) fn allocate(bytes: u64) -> Option<Vec<u8>> {
 /// Bytes in the consumer's hand, charged to the budget until dropped.
 ///
 /// A consumer that keeps as many blocks as [`Options::blocks`](crate::Options::blocks) and asks
-/// for another waits for itself.
+/// for another is told so: [`FailureKind::BlocksHeld`](crate::FailureKind::BlocksHeld).
+///
+/// ```
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # futures_util::FutureExt::now_or_never(async {
+/// # use futures_util::StreamExt;
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"some bytes");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new()).expect("large enough");
+/// # let mut file = window.next().await.expect("one source");
+/// let block = file.next_block().await.expect("it is there").expect("not empty");
+/// assert_eq!(&block[..], b"some bytes");
+/// assert!(block.charged() >= block.len() as u64);
+/// # }).expect("nothing waits");
+/// ```
 pub struct Block {
     bytes: Vec<u8>,
     lease: Lease,
@@ -283,7 +346,7 @@ impl Collected {
         self.set_aside -= own.bytes();
         self.lease.resize(|state| {
             if !state.ended {
-                state.collect_left += own.bytes();
+                state.set.grow(Term::Collect, own.bytes());
                 state.reservation.join(own);
             }
         });

@@ -5,50 +5,72 @@
 //! random source. A [`Fetch`] and a [`Clock`] come from an adapter crate; `narrows` picks one.
 //!
 //! ```text
-//!  sources -> claim -> transfer ---- exchanges ----> verify -> unpack -> blocks -> consumer
-//!  lazy       Budget   retry, resume, Fetch          length    zip, gzip,          drop gives
-//!                      segments       Clock          digest    zstd                the bytes back
+//!  sources -> claim -> transfer ---- exchanges ----> verify -> unpack -> blocks -> consumer -> report
+//!  lazy       Budget   retry, resume, Fetch          length    zip, gzip,          commits,    observers
+//!                      segments       Clock          digest    zstd                drops
 //! ```
 //!
 //! * [`Budget`]: bytes that may be in use. A byte is charged from before its buffer exists until
 //!   the consumer drops it.
 //! * [`Window`]: a stream of [`Delivery`], one for each [`Source`], at most a limit at a time.
-//! * [`Delivery`]: entries and blocks, at the consumer's pace; in the end one [`Report`].
+//! * [`Delivery`]: entries, blocks, lines, at the consumer's pace; [finished](Delivery::finish)
+//!   when the consumer has committed what it made of them.
+//! * [`Report`]: how a source ended; one for each, told to every [`Observer`].
 #![forbid(unsafe_code)]
 
 mod answer;
-mod budget;
+mod blocks;
+pub mod budget;
 mod clock;
 mod delivery;
 mod digest;
 mod failure;
-mod fetch;
+pub mod fetch;
 mod flight;
+mod head;
 mod lease;
+mod ledger;
+mod lines;
 mod options;
 mod patience;
+mod pending;
 mod prng;
 mod reader;
-mod report;
+mod ready;
+mod replay;
+pub mod report;
+
 mod retry;
-mod source;
-mod spool;
-mod stats;
+mod setters;
+mod slots;
+pub mod source;
+pub mod spool;
+mod stall;
+pub mod stats;
+pub mod testing;
+pub mod text;
+mod ticket;
 mod transfer;
 mod window;
+pub mod working_set;
 
-pub use budget::{Budget, BudgetTooSmall, Claim, Reservation};
+pub use blocks::{Blocks, Reader};
+pub use budget::{Budget, BudgetTooSmall};
 pub use clock::{Clock, Timestamp};
 pub use delivery::Delivery;
 pub use failure::{Failure, FailureKind};
-pub use fetch::{Body, ByteRange, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Profile, Request, Response};
+pub use fetch::{Fetch, FetchErrorKind};
 pub use lease::{Block, Collected};
+pub use lines::Lines;
 pub use narrows_unpack as unpack;
-pub use options::{NotFound, Options, OptionsError, Order, WorkingSet};
+pub use options::{NotFound, Options, OptionsError, Order};
 pub use prng::Prng;
-pub use report::{Hex, Outcome, Proof, Report};
+pub use report::{Observer, Outcome, Proof, Report};
+
 pub use retry::RetryPolicy;
-pub use source::{BadLine, Source, parse_hex, public_url};
-pub use spool::{Spool, SpoolFile};
-pub use stats::{Phase, Stats, TransferStats};
+pub use source::{BadLine, Source, parse_hex};
+pub use spool::Spool;
+pub use stats::Stats;
+pub use text::public_url;
 pub use window::{Handle, Window};
+pub use working_set::WorkingSet;

@@ -1,6 +1,6 @@
 //! Options, checked once, and the memory they cost.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 use narrows_unpack::Limits;
 
@@ -8,12 +8,29 @@ use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
     retry::RetryPolicy,
+    setters::setters,
     source::Source,
+    working_set::{Term, WorkingSet},
 };
 
 /// How a window works. The defaults are safe for unknown origins.
+///
+/// ```
+/// use std::time::Duration;
+/// use narrows_core::{Options, Order, unpack};
+///
+/// let options = Options::new()
+///     .limit(20)
+///     .order(Order::List)
+///     .idle_timeout(Duration::from_secs(10))
+///     .unpack(unpack::Options::default());
+/// assert_eq!(options.limit, 20);
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
+    /// What the window is called in messages of who waits for whom. Default: `a window`.
+    pub name: Arc<str>,
     /// Most transfers in flight at once. Default 10.
     pub limit: usize,
     /// Whether deliveries come as they are ready or in the order of the list.
@@ -57,6 +74,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            name: "a window".into(),
             limit: 10,
             order: Order::Ready,
             retry: RetryPolicy::default(),
@@ -75,6 +93,34 @@ impl Default for Options {
             sha256: false,
             seed: 0,
         }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        name: [into Arc<str>],
+        limit: [usize],
+        order: [Order],
+        retry: [RetryPolicy],
+        idle_timeout: [Duration],
+        min_rate: [u64],
+        rate_period: [Duration],
+        file_size_max: [u64],
+        not_found: [NotFound],
+        unpack: [into Option<narrows_unpack::Options>],
+        content_limits: [into Option<Limits>],
+        block_bytes: [usize],
+        blocks: [u32],
+        segment_bytes: [u64],
+        segments_ahead: [u32],
+        collect_max: [u64],
+        sha256: [bool],
+        seed: [u64],
     }
 }
 
@@ -101,35 +147,6 @@ pub enum NotFound {
 /// Buffer between a `Content-Encoding` and what reads the decoded bytes.
 pub(crate) const DECODED_BYTES: usize = 64 << 10;
 
-/// The memory of one transfer, term by term, in bytes.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct WorkingSet {
-    /// What the adapter's exchange may hold.
-    pub exchange: u64,
-    /// Segments, where bodies can't be held back.
-    pub segments: u64,
-    /// A decoder for a `Content-Encoding` the origin may choose, and its output.
-    pub content_decoder: u64,
-    /// The decoder for archives and compressed files.
-    pub decoder: u64,
-    /// Blocks for the consumer.
-    pub blocks: u64,
-    /// Room for collecting a whole source.
-    pub collect: u64,
-    /// The transfer's own state.
-    pub state: u64,
-}
-
-impl WorkingSet {
-    /// All of it.
-    pub fn total(&self) -> u64 {
-        let Self { exchange, segments, content_decoder, decoder, blocks, collect, state } = self;
-        [exchange, segments, content_decoder, decoder, blocks, collect, state]
-            .into_iter()
-            .fold(0, |sum: u64, term| sum.saturating_add(*term))
-    }
-}
-
 /// State of a transfer outside its buffers: the future, timers, digests, names.
 const STATE_BYTES: u64 = 8 << 10;
 
@@ -152,15 +169,14 @@ impl Options {
             false => self.segment_bytes.saturating_mul(u64::from(self.segments_ahead) + 1),
         };
         let content = narrows_unpack::Options { format: Some(narrows_unpack::Format::Gzip), ..Default::default() };
-        WorkingSet {
-            exchange: profile.exchange_bytes,
-            segments,
-            content_decoder: content.memory_max() + DECODED_BYTES as u64,
-            decoder,
-            blocks: u64::from(self.blocks) * self.block_bytes as u64,
-            collect: self.collect_max,
-            state: STATE_BYTES,
-        }
+        WorkingSet::default()
+            .with(Term::Exchange, profile.exchange_bytes)
+            .with(Term::Segments, segments)
+            .with(Term::ContentDecoder, content.memory_max() + DECODED_BYTES as u64)
+            .with(Term::Decoder, decoder)
+            .with(Term::Blocks, u64::from(self.blocks).saturating_mul(self.block_bytes as u64))
+            .with(Term::Collect, self.collect_max)
+            .with(Term::State, STATE_BYTES)
     }
 
     /// How this source is unpacked: what its path promises must come.

@@ -1,17 +1,19 @@
 //! From the bytes on the wire to entries and blocks: decode the `Content-Encoding`, unpack, and
 //! fill one block at a time, only when somebody asks for it. What waits is compressed.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use narrows_unpack::{Entry, EntryEnd, Event, Format, Limits, Unpacker};
 
 use crate::{
     clock::Clock,
     failure::{Failure, FailureKind},
-    fetch::{Fetch, is_gzip},
-    lease::{Block, Lease},
+    fetch::Fetch,
+    head::is_gzip,
+    lease::{Block, BlocksHeld, Lease},
     options::{DECODED_BYTES, Options},
     transfer::Transfer,
+    working_set::Term,
 };
 
 /// What a reader gives, in order.
@@ -90,7 +92,12 @@ impl Reader {
             };
             let buffer = match &mut self.buffer {
                 Some(buffer) => buffer,
-                none => none.insert(ready!(lease.poll_buffer(cx))),
+                none => match lease.buffer() {
+                    Ok(buffer) => none.insert(buffer),
+                    Err(BlocksHeld(held)) => {
+                        return Poll::Ready(Err(transfer.failure(FailureKind::BlocksHeld { held }, None)));
+                    }
+                },
             };
             let event = match decoders.step(transfer, buffer) {
                 Ok(event) => event,
@@ -125,6 +132,11 @@ impl Reader {
         Some(lease.block(buffer, clock.now()))
     }
 
+    /// Whether a block is being filled.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.buffer.is_some()
+    }
+
     /// Gives the block being filled back to the lease.
     pub(crate) fn abort(&mut self, lease: &Lease) {
         self.decoders = None;
@@ -151,7 +163,6 @@ impl Decoders {
             let is_decoded = content.is_some() || transfer.is_decoded;
             unpack.or_plain |= is_decoded && unpack.expected == Some(Format::Gzip);
         }
-        let claimed = wanted.as_ref().map_or(0, narrows_unpack::Options::memory_max);
         let mut unpack = wanted.unwrap_or_else(|| narrows_unpack::Options {
             format: Some(Format::Plain),
             // Bytes as they come are limited by the size of the file alone; what was inflated on
@@ -160,8 +171,7 @@ impl Decoders {
             ..narrows_unpack::Options::default()
         });
         if content.is_none() {
-            let content_memory = narrows_unpack::Options { format: Some(Format::Gzip), ..Default::default() };
-            lease.give_back(content_memory.memory_max() + DECODED_BYTES as u64);
+            lease.keep(Term::ContentDecoder, 0);
             if let Some(total) = transfer.total() {
                 // The body is cut off at `total`, so it holds no more entries than that.
                 let entries = u32::try_from(total / ZIP_ENTRY_BYTES_MIN + 1).unwrap_or(u32::MAX);
@@ -171,7 +181,7 @@ impl Decoders {
                 }
             }
         }
-        lease.give_back(claimed - unpack.memory_max().min(claimed));
+        lease.keep(Term::Decoder, unpack.memory_max());
         Ok(Self { content, unpacker: Unpacker::new(unpack) })
     }
 

@@ -8,10 +8,17 @@ use std::{
     time::Duration,
 };
 
-use crate::prng::Prng;
+use crate::{prng::Prng, setters::setters};
 
 /// How often, and after how long a wait, a transfer tries again.
+///
+/// ```
+/// use narrows_core::RetryPolicy;
+///
+/// assert_eq!(RetryPolicy::new().retries_max(1).retries_max, 1);
+/// ```
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// Retries in a row without progress. Default 4. A megabyte of progress starts a new row.
     pub retries_max: u32,
@@ -45,6 +52,20 @@ impl Default for RetryPolicy {
 pub(crate) const PROGRESS_BYTES: u64 = 1 << 20;
 
 impl RetryPolicy {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        retries_max: [u32],
+        backoff_min: [Duration],
+        backoff_max: [Duration],
+        retry_after_max: [Duration],
+        retry_burst: [u32],
+        retry_ratio: [u32],
+    }
+
     /// How long to wait before the retry after the `failures`-th failure in a row: exponential
     /// with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015), or what the origin
     /// asked for and up to `backoff_min` more. `None` is to give up.

@@ -4,22 +4,31 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use narrows_unpack::Format;
 
+use crate::text::public_url;
+
 /// One thing to download.
-#[derive(Clone, Debug, Default)]
+///
+/// ```
+/// use narrows_core::Source;
+///
+/// let source = Source::new("https://example.com/a.zip").size(150_383).key("slot 7");
+/// assert_eq!(source.size, Some(150_383));
+/// ```
+#[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct Source {
-    /// The address.
+    /// The address. It may hold secrets; [`public_url`](Self::public_url) does not.
     pub url: Arc<str>,
-    /// Its size on the wire in bytes, which must come true.
+    /// A name of the caller's own, which the report repeats.
+    pub key: Option<Arc<str>>,
+    /// Expected size on the wire in bytes; another one fails the source.
     pub size: Option<u64>,
-    /// Its MD5, which must come true.
+    /// Expected MD5 of the bytes on the wire; a mismatch fails the source.
     pub md5: Option<[u8; 16]>,
-    /// Its SHA-256, which must come true.
+    /// Expected SHA-256 of the bytes on the wire; a mismatch fails the source.
     pub sha256: Option<[u8; 32]>,
     /// Headers for this source's own origin; they follow no redirect to another.
     pub headers: Arc<[(String, String)]>,
-    /// Why it cannot be downloaded: the line it came from was malformed. It fails at once with
-    /// this, so that no line of a list vanishes.
-    pub invalid: Option<BadLine>,
 }
 
 impl Source {
@@ -28,20 +37,50 @@ impl Source {
         Self { url: url.into(), ..Self::default() }
     }
 
+    /// With a name of the caller's own, which the report repeats.
+    #[must_use]
+    pub fn key(self, key: impl Into<Arc<str>>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// With an expected size on the wire in bytes.
+    #[must_use]
+    pub fn size(self, bytes: u64) -> Self {
+        Self { size: Some(bytes), ..self }
+    }
+
+    /// With an expected MD5.
+    #[must_use]
+    pub fn md5(self, digest: [u8; 16]) -> Self {
+        Self { md5: Some(digest), ..self }
+    }
+
+    /// With an expected SHA-256.
+    #[must_use]
+    pub fn sha256(self, digest: [u8; 32]) -> Self {
+        Self { sha256: Some(digest), ..self }
+    }
+
+    /// With headers for its own origin.
+    #[must_use]
+    pub fn headers(self, headers: impl Into<Arc<[(String, String)]>>) -> Self {
+        Self { headers: headers.into(), ..self }
+    }
+
     /// Reads a line of a list: an address, or `size md5 url` as in GDELT's master lists. A blank
-    /// line or one that starts with `#` is `None`; a malformed one is a source that fails.
+    /// line or one that starts with `#` is `None`.
     ///
     /// ```
     /// use narrows_core::Source;
     ///
     /// let line = "150383 297a16b493de7cf6ca809a7cc31d0b93 http://data.gdeltproject.org/a.zip";
-    /// let source = Source::from_line(line).expect("not blank");
+    /// let source = Source::from_line(line).expect("not blank").expect("well-formed");
     /// assert_eq!(&*source.url, "http://data.gdeltproject.org/a.zip");
     /// assert_eq!(source.size, Some(150_383));
     /// assert!(Source::from_line("# a comment").is_none());
-    /// assert!(Source::from_line("12 nonsense").expect("not blank").invalid.is_some());
+    /// assert!(Source::from_line("12 nonsense").expect("not blank").is_err());
     /// ```
-    pub fn from_line(line: &str) -> Option<Self> {
+    pub fn from_line(line: &str) -> Option<Result<Self, BadLine>> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             return None;
@@ -52,16 +91,13 @@ impl Source {
             (Some(size), Some(md5), Some(url), None) => Self::from_master(size, md5, url),
             _ => Err("neither an address nor `size md5 url`"),
         };
-        Some(parsed.unwrap_or_else(|reason| {
-            let invalid = Some(BadLine { reason });
-            Self { url: line.into(), invalid, ..Self::default() }
-        }))
+        Some(parsed.map_err(|reason| BadLine::new(line, reason)))
     }
 
     fn from_master(size: &str, md5: &str, url: &str) -> Result<Self, &'static str> {
         let size = size.parse().map_err(|_| "the size is not a number")?;
         let md5 = parse_hex(md5).ok_or("the MD5 is not 32 hexadecimal digits")?;
-        Ok(Self { size: Some(size), md5: Some(md5), ..Self::new(url) })
+        Ok(Self::new(url).size(size).md5(md5))
     }
 
     /// The address without what may be secret: user, password, query, fragment.
@@ -76,29 +112,62 @@ impl Source {
     }
 }
 
-/// An address without user, password, query and fragment; fit for logs and reports.
-pub fn public_url(url: &str) -> String {
-    let end = url.find(['?', '#']).unwrap_or(url.len());
-    let (bare, rest) = url.split_at(end);
-    let mark = if rest.len() > 1 { "?…" } else { "" };
-    if let Some((scheme, after)) = bare.split_once("://")
-        && !bare.contains(|c: char| c == '\\' || c.is_whitespace())
-    {
-        let (authority, path) = after.split_at(after.find('/').unwrap_or(after.len()));
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let port = host.rsplit_once(':').map_or("", |(_, port)| port.trim_end_matches(']'));
-        if !host.is_empty() && (host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit())) {
-            return format!("{scheme}://{host}{path}{mark}");
-        }
+/// Without secrets: the public address, and headers by name.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Source")
+            .field("url", &self.public_url())
+            .field("key", &self.key)
+            .field("size", &self.size)
+            .field("md5", &self.md5)
+            .field("sha256", &self.sha256)
+            .field("headers", &headers)
+            .finish()
     }
-    // No address in good form: whatever stands before an @ may be a password.
-    match bare.rsplit_once('@') {
-        Some((_, after)) => format!("…@{after}{mark}"),
-        None => format!("{bare}{mark}"),
+}
+
+/// What a list may be made of: sources, addresses, and lines that turned out to be neither, which
+/// fail when their turn comes, so that no line of a list vanishes.
+pub trait Listed {
+    /// The source, or why it is none.
+    ///
+    /// # Errors
+    ///
+    /// [`BadLine`] where it was read from a malformed line.
+    fn listed(self) -> Result<Source, BadLine>;
+}
+
+impl Listed for Source {
+    fn listed(self) -> Result<Source, BadLine> {
+        Ok(self)
+    }
+}
+
+impl Listed for Result<Source, BadLine> {
+    fn listed(self) -> Result<Source, BadLine> {
+        self
+    }
+}
+
+impl Listed for &str {
+    fn listed(self) -> Result<Source, BadLine> {
+        Ok(Source::new(self))
+    }
+}
+
+impl Listed for String {
+    fn listed(self) -> Result<Source, BadLine> {
+        Ok(Source::new(self))
     }
 }
 
 /// Parses exactly `N` bytes of hexadecimal digits.
+///
+/// ```
+/// assert_eq!(narrows_core::parse_hex("00ff"), Some([0, 255]));
+/// assert_eq!(narrows_core::parse_hex::<2>("00f"), None);
+/// ```
 pub fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let (mut bytes, digits) = ([0; N], text.as_bytes());
     if digits.len() != 2 * N {
@@ -113,10 +182,29 @@ pub fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// A list's line that is no source.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BadLine {
+    /// The line as it may be shown: without what could be secret, at most 200 characters.
+    line: Box<str>,
+    reason: &'static str,
+}
+
+impl BadLine {
+    /// Why `line` is no source.
+    pub fn new(line: &str, reason: &'static str) -> Self {
+        let shown = public_url(line);
+        Self { line: shown.chars().take(200).collect(), reason }
+    }
+
+    /// The line, without what may be secret.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
     /// What is wrong with it.
-    pub reason: &'static str,
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
 }
 
 impl fmt::Display for BadLine {
@@ -132,17 +220,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_stay_out_of_public_addresses() {
-        let public = |url| public_url(url);
-        assert_eq!(public("https://user:pw@host/a/b.zip?X-Amz-Signature=SECRET#f"), "https://host/a/b.zip?…");
-        assert_eq!(public("http://host:8080"), "http://host:8080");
-        assert_eq!(public("https://a@b@host/x@y"), "https://host/x@y");
-        assert_eq!(public("no scheme?q"), "no scheme?…");
-        assert_eq!(public("http://[::1]:80/a@b"), "http://[::1]:80/a@b");
-        for odd in ["https:u:PW@host/x", "http:///u:PW@host/y", "http:\\\\u:PW@host\\z", "http://h/a http://u:PW@h/b"] {
-            assert!(!public(odd).contains("PW"), "{}", public(odd));
-        }
-        assert!(!public("http://user:p/PW@host/").contains("user:p"));
+    fn secrets_are_not_debugged() {
+        let headers = [("authorization".to_owned(), "SECRET".to_owned())];
+        let source = Source::new("http://u:SECRET@h/a?t=SECRET").headers(headers);
+        let text = format!("{source:?} {:?}", BadLine::new("12 u:SECRET@h/?SECRET", "no"));
+        assert!(!text.contains("SECRET") && text.contains("authorization"), "{text}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! never wait for memory; the window does, before it admits the next one, and holds none then.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    fmt,
     future::poll_fn,
     pin::Pin,
     sync::Arc,
@@ -16,27 +16,56 @@ use futures_core::Stream;
 use futures_util::stream::{self, FuturesUnordered};
 
 use crate::{
-    budget::{Budget, Claim},
+    budget::{Budget, Claim, Reservation},
     clock::Clock,
     delivery::Delivery,
     fetch::Fetch,
-    flight::{Flight, Shared, Slots},
+    flight::{Flight, Shared},
     lease::Lease,
-    options::{Options, OptionsError, Order},
-    report::Outcome,
+    ledger::Ledger,
+    options::{Options, OptionsError},
+    ready::Ready,
+    report::Observer,
     retry::RetryTokens,
-    source::Source,
-    stats::{Ledger, Stats, TransferStats},
+    slots::Slots,
+    source::{BadLine, Listed, Source},
+    stall::StallWatch,
+    stats::{Stats, TransferStats},
+    ticket::Ticket,
     transfer::{Setup, Transfer},
+    working_set::WorkingSet,
 };
 
 /// Downloads many sources, some at a time, within a budget. A [`Stream`] of [`Delivery`].
 ///
 /// Deliveries belong to the consumer: they live on when the window is dropped, while everything
-/// not yet delivered is aborted and counted as cancelled.
+/// not yet delivered is aborted and cancelled. Each source that was pulled from the list ends
+/// exactly once, and [observers](Self::observed_by) learn how.
 ///
 /// Where windows share a budget, each keeps its place in the queue for memory: one that is kept
-/// and no longer polled holds up the others. [`drive`](Self::drive) it, or drop it.
+/// and no longer polled holds up the others. [`drive`](Self::drive) it, or drop it. Whoever waits
+/// so for some seconds tells its observers ([`Observer::stalled`]).
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// use narrows_core::{Budget, Options, Report, Source, Window, testing::{MemoryFetch, SkippingClock}};
+///
+/// # async {
+/// let fetch = MemoryFetch::new().with("mem://a", *b"first").with("mem://b", *b"second");
+/// let budget = Budget::new(8 << 20); // bytes, from the socket to your hand
+/// let sources = ["mem://a", "mem://b"].map(|url| Source::new(url).key(&url[6..]));
+/// let mut window = Window::from_iter(sources, fetch, SkippingClock::new(), &budget, Options::new())?
+///     .observed_by(|report: &Report| println!("{:?}: {}", report.key, report.outcome.name()));
+/// while let Some(mut file) = window.next().await {
+///     let bytes = file.collect(1 << 10).await?;
+///     assert!(bytes.len() > 4);
+///     drop(bytes);
+///     file.finish();
+/// }
+/// assert_eq!(window.stats().done, 2);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[must_use = "a window does nothing unless it is polled"]
 pub struct Window<F: Fetch, C: Clock, S> {
     sources: S,
@@ -49,52 +78,21 @@ pub struct Window<F: Fetch, C: Clock, S> {
     ledger: Ledger,
     next_index: u64,
     /// The next source, waiting for memory: never more than one is pulled ahead.
-    admitting: Option<(Source, Claim)>,
+    admitting: Option<Admission<C>>,
     exhausted: bool,
-    /// The source that was waiting for memory when the window was cancelled.
-    not_begun: Option<Source>,
     flights: FuturesUnordered<InFlight<F, C>>,
     /// Admitted and not yet ready. `undelivered + ready.len() <= limit`, but for a lowered limit.
     undelivered: usize,
     ready: Ready<F, C>,
 }
 
-/// What is ready and not yet taken; unless it has failed, it holds its reservation and its place
-/// in flight.
-enum Ready<F: Fetch, C: Clock> {
-    Queue(VecDeque<Delivery<F, C>>),
-    /// By index; `next` is the one to deliver.
-    Ordered {
-        waiting: BTreeMap<u64, Delivery<F, C>>,
-        next: u64,
-    },
-}
-
-impl<F: Fetch, C: Clock> Ready<F, C> {
-    fn push(&mut self, delivery: Delivery<F, C>) {
-        match self {
-            Self::Queue(queue) => queue.push_back(delivery),
-            Self::Ordered { waiting, .. } => drop(waiting.insert(delivery.index(), delivery)),
-        }
-    }
-
-    fn pop(&mut self) -> Option<Delivery<F, C>> {
-        match self {
-            Self::Queue(queue) => queue.pop_front(),
-            Self::Ordered { waiting, next } => {
-                let delivery = waiting.remove(next)?;
-                *next += 1;
-                Some(delivery)
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Queue(queue) => queue.len(),
-            Self::Ordered { waiting, .. } => waiting.len(),
-        }
-    }
+/// A source that waits for memory.
+struct Admission<C: Clock> {
+    ticket: Ticket,
+    invalid: Option<BadLine>,
+    set: WorkingSet,
+    claim: Claim,
+    watch: StallWatch<C>,
 }
 
 // Nothing is pinned in place: flights are pinned inside `FuturesUnordered`.
@@ -104,7 +102,8 @@ impl<F, C, I> Window<F, C, stream::Iter<I>>
 where
     F: Fetch + Clone,
     C: Clock + Clone,
-    I: Iterator<Item = Source>,
+    I: Iterator,
+    I::Item: Listed,
 {
     /// A window over the sources of an iterator, which is advanced only as places come free.
     ///
@@ -126,7 +125,8 @@ impl<F, C, S> Window<F, C, S>
 where
     F: Fetch + Clone,
     C: Clock + Clone,
-    S: Stream<Item = Source> + Unpin,
+    S: Stream + Unpin,
+    S::Item: Listed,
 {
     /// A window over the sources of a stream, which is polled only as places come free.
     ///
@@ -135,10 +135,8 @@ where
     /// [`OptionsError`], among others if the budget is below one transfer's working set.
     pub fn new(sources: S, fetch: F, clock: C, budget: &Budget, options: Options) -> Result<Self, OptionsError> {
         options.check(fetch.profile(), budget)?;
-        let ready = match options.order {
-            Order::Ready => Ready::Queue(VecDeque::new()),
-            Order::List => Ready::Ordered { waiting: BTreeMap::new(), next: 0 },
-        };
+        let ledger = Ledger::new(options.name.clone());
+        ledger.register(budget);
         Ok(Self {
             sources,
             fetch,
@@ -146,16 +144,21 @@ where
             budget: budget.clone(),
             slots: Slots::new(options.limit),
             tokens: RetryTokens::new(&options.retry),
-            ledger: Ledger::default(),
+            ready: Ready::new(options.order, ledger.clone()),
+            ledger,
             next_index: 0,
             admitting: None,
             exhausted: false,
-            not_begun: None,
             flights: FuturesUnordered::new(),
             undelivered: 0,
-            ready,
             options: Arc::new(options),
         })
+    }
+
+    /// Tells `observer` how sources end, from now on; several may be told.
+    pub fn observed_by(self, observer: impl Observer + Send + Sync + 'static) -> Self {
+        self.ledger.observe(Box::new(observer));
+        self
     }
 
     /// A handle to watch and steer the window from elsewhere.
@@ -167,12 +170,6 @@ where
     /// Most transfers that may be in flight.
     pub fn limit(&self) -> usize {
         self.slots.limit()
-    }
-
-    /// The source that had been pulled from the list and not begun when the window was cancelled:
-    /// the next in line, ahead of what is left of the list.
-    pub fn take_not_begun(&mut self) -> Option<Source> {
-        self.not_begun.take()
     }
 
     /// A snapshot of its counters.
@@ -189,14 +186,35 @@ where
         poll_fn(|cx| self.poll_drive(cx)).await;
     }
 
+    /// Pulls what is left of the list and ends each source as cancelled, for observers that must
+    /// know of every source of a list. The window must have been cancelled or be at its end.
+    ///
+    /// Cancel-safe.
+    pub async fn cancel_list(&mut self) {
+        self.exhausted = true;
+        self.admitting = None;
+        while let Some(listed) = poll_fn(|cx| Pin::new(&mut self.sources).poll_next(cx)).await {
+            drop(self.pull(listed));
+        }
+    }
+
+    /// A source is pulled: from here on it owes a report.
+    fn pull(&mut self, listed: S::Item) -> (Ticket, Option<BadLine>) {
+        let (source, invalid) = match listed.listed() {
+            Ok(source) => (source, None),
+            Err(bad) => (Source::new(bad.line()), Some(bad)),
+        };
+        let index = self.next_index;
+        self.next_index += 1;
+        (Ticket::new(index, source, self.ledger.clone()), invalid)
+    }
+
     fn cancel(&mut self) {
         self.exhausted = true;
-        if let Some((source, _)) = self.admitting.take() {
-            self.not_begun = Some(source); // this runs at every poll from here on
-        }
+        self.admitting = None; // its ticket tells that it is cancelled
         for flight in self.flights.iter().filter(|flight| !flight.delivered) {
             if let Some(shared) = &flight.shared {
-                shared.lock().end(Outcome::Cancelled);
+                shared.lock().cancel();
                 shared.wakers.window.wake();
             }
         }
@@ -227,7 +245,7 @@ where
     /// Admits sources while there are places and memory; ready when the list is exhausted.
     fn poll_admit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some((_, claim)) = &mut self.admitting else {
+            let Some(admission) = &mut self.admitting else {
                 if self.exhausted {
                     return Poll::Ready(());
                 }
@@ -236,35 +254,38 @@ where
                 if !self.slots.is_free() || waiting >= self.slots.limit() {
                     return Poll::Pending;
                 }
-                let Some(source) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
+                let Some(listed) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
                     self.exhausted = true;
                     continue;
                 };
-                let needed = self.options.working_set_of(self.fetch.profile(), &source).total();
-                match self.budget.claim(needed) {
-                    Ok(claim) => self.admitting = Some((source, claim)),
+                let (ticket, invalid) = self.pull(listed);
+                let set = self.options.working_set_of(self.fetch.profile(), &ticket.source);
+                match self.budget.claim(set.total()) {
+                    Ok(claim) => {
+                        let watch = StallWatch::default();
+                        self.admitting = Some(Admission { ticket, invalid, set, claim, watch });
+                    }
                     Err(_) => unreachable!("the largest working set was checked against the budget"),
                 }
                 continue;
             };
-            let reservation = ready!(claim.poll(cx));
-            if let Some((source, _)) = self.admitting.take() {
-                let lease = Lease::new(
-                    self.next_index,
-                    reservation,
-                    self.options.blocks,
-                    self.options.block_bytes,
-                    self.options.collect_max,
-                    self.ledger.clone(),
-                );
-                self.admit(source, lease);
+            let reservation = match Pin::new(&mut admission.claim).poll(cx) {
+                Poll::Ready(reservation) => reservation,
+                Poll::Pending => {
+                    let needed = admission.claim.bytes();
+                    admission.watch.poll(cx, &self.clock, &self.budget, &self.ledger, needed);
+                    return Poll::Pending;
+                }
+            };
+            if let Some(Admission { ticket, invalid, set, .. }) = self.admitting.take() {
+                self.admit(ticket, invalid, set, reservation);
             }
         }
     }
 
-    fn admit(&mut self, source: Source, lease: Lease) {
-        let index = self.next_index;
-        self.next_index += 1;
+    fn admit(&mut self, ticket: Ticket, invalid: Option<BadLine>, set: WorkingSet, reservation: Reservation) {
+        let Options { blocks, block_bytes, .. } = *self.options;
+        let lease = Lease::new(ticket.index, reservation, set, blocks, block_bytes, self.ledger.clone());
         let setup = Setup {
             fetch: self.fetch.clone(),
             clock: self.clock.clone(),
@@ -272,11 +293,12 @@ where
             tokens: self.tokens.clone(),
             ledger: self.ledger.clone(),
             lease: lease.clone(),
-            index,
+            index: ticket.index,
+            invalid,
         };
-        let transfer = Transfer::new(source, setup);
-        let (clock, ledger) = (self.clock.clone(), self.ledger.clone());
-        let flight = Flight::new(index, transfer, lease, self.options.clone(), clock, ledger, self.slots.take());
+        let transfer = Transfer::new(ticket.source.clone(), setup);
+        let clock = self.clock.clone();
+        let flight = Flight::new(ticket, transfer, lease, self.options.clone(), clock, self.slots.take());
         self.flights.push(InFlight { shared: Some(Shared::new(flight)), delivered: false });
         self.undelivered += 1;
     }
@@ -286,7 +308,8 @@ impl<F, C, S> Stream for Window<F, C, S>
 where
     F: Fetch + Clone,
     C: Clock + Clone,
-    S: Stream<Item = Source> + Unpin,
+    S: Stream + Unpin,
+    S::Item: Listed,
 {
     type Item = Delivery<F, C>;
 
@@ -324,13 +347,22 @@ impl<F: Fetch, C: Clock> Future for InFlight<F, C> {
         ready!(shared.poll_for_window(cx, Flight::poll_ready));
         // From here on events concern the consumer.
         shared.wakers.window.take();
-        let index = shared.lock().index;
+        let index = shared.lock().ticket.index;
         Poll::Ready(self.shared.take().map(|shared| (index, shared)))
     }
 }
 
+impl<F: Fetch, C: Clock, S> fmt::Debug for Window<F, C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window")
+            .field("options", &self.options)
+            .field("pulled", &self.next_index)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Watches and steers a window from elsewhere.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle<C> {
     slots: Slots,
     ledger: Ledger,
