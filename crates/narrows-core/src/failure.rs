@@ -251,6 +251,13 @@ impl From<io::Error> for FailureKind {
     }
 }
 
+/// The consumer could not store the data, for this reason.
+impl From<&str> for FailureKind {
+    fn from(reason: &str) -> Self {
+        Self::Storage(reason.into())
+    }
+}
+
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

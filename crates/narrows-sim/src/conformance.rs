@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use narrows_core::{Budget, Clock, Failure, Fetch, Options, Outcome, RetryPolicy, Source, Window, unpack};
+use narrows_core::{Budget, Clock, Fetch, Options, Outcome, RetryPolicy, Source, Window, unpack};
 
 /// A fault, and what it must come to: `done`, `skipped`, or the code of a failure.
 #[derive(Clone, Copy, Debug)]
@@ -119,33 +119,22 @@ where
     F: Fetch + Clone,
     C: Clock + Clone,
 {
-    let retry = RetryPolicy {
-        retries_max: 3,
-        backoff_min: Duration::from_millis(10),
-        backoff_max: Duration::from_millis(50),
-        ..RetryPolicy::default()
-    };
-    let options = Options {
-        retry,
-        idle_timeout: Duration::from_secs(2),
-        block_bytes: 16 << 10,
-        unpack: Some(unpack::Options::default()),
-        ..Options::default()
-    };
+    let (soon, later) = (Duration::from_millis(10), Duration::from_millis(50));
+    let options = Options::new()
+        .retry(RetryPolicy::new().retries_max(3).backoff_min(soon).backoff_max(later))
+        .idle_timeout(Duration::from_secs(2))
+        .block_bytes(16 << 10)
+        .unpack(unpack::Options::default());
     let budget = Budget::new(options.working_set(fetch.profile()).total());
     let window = Window::from_iter([Source::new(url)], fetch.clone(), clock.clone(), &budget, options);
     let mut window = window.unwrap_or_else(|error| panic!("a whole working set: {error}"));
     let Some(mut delivery) = window.next().await else { panic!("one source, no delivery") };
     let mut bytes = Vec::new();
-    let end: Option<Failure> = loop {
-        match delivery.next_block().await {
-            Ok(Some(block)) => bytes.extend_from_slice(&block),
-            Ok(None) => break None,
-            Err(failure) => break Some(failure),
-        }
-    };
-    let report = delivery.report().unwrap_or_else(|| panic!("at its end, and no report: {end:?}"));
-    drop((delivery, window));
+    while let Ok(Some(block)) = delivery.next_block().await {
+        bytes.extend_from_slice(&block);
+    }
+    let report = delivery.finish();
+    drop(window);
     assert_eq!(budget.reserved(), 0, "{url}: something is still reserved");
     (report.outcome, bytes)
 }

@@ -1,12 +1,19 @@
 //! Consumers: they read, pause, hold on to blocks, skip, collect, change their mind.
 
-use std::{cell::Cell, cell::RefCell, ops::Deref, pin::Pin, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Deref,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::{
     Stream, StreamExt,
     future::{Either, select},
 };
-use narrows_core::{Block, Delivery, Failure, Order, Report, Source, Window};
+use narrows_core::{Block, Delivery, Failure, FailureKind, Order, Outcome, Report, Source, Window, unpack};
 
 use crate::{
     origin::SimOrigin,
@@ -17,21 +24,27 @@ use crate::{
 pub(crate) type SimDelivery = Delivery<SimOrigin, SimClock>;
 pub(crate) type SimWindow = Window<SimOrigin, SimClock, Pin<Box<dyn Stream<Item = Source>>>>;
 
-/// What a consumer saw of one source.
+/// What a consumer did with one source.
 pub(crate) struct Record {
     pub(crate) window: usize,
-    pub(crate) report: Report,
+    pub(crate) index: u64,
+    /// Whether it said that it had committed what came.
+    pub(crate) committed: bool,
     /// The bytes in order, if it took all of them.
     pub(crate) bytes: Option<Vec<u8>>,
     /// Names of entries, if it took them one by one.
     pub(crate) names: Option<Vec<String>>,
 }
 
+/// What the observer of a world's windows was told, in order.
+pub(crate) type Reports = Arc<Mutex<Vec<(usize, Report)>>>;
+
 /// What the consumers of a world share.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct Consumers {
     pub(crate) world: World,
     pub(crate) records: Rc<RefCell<Vec<Record>>>,
+    pub(crate) reports: Reports,
     /// Bytes of blocks in consumers' hands, counted without asking narrows.
     pub(crate) in_hand: Rc<Cell<u64>>,
     pub(crate) holder: Mailbox<Held>,
@@ -62,10 +75,11 @@ impl Drop for Held {
     }
 }
 
-impl Desk {
+impl Consumers {
     pub(crate) fn new(world: &World) -> Self {
         let (records, in_hand, left, kept) = (Rc::default(), Rc::default(), Rc::default(), Rc::default());
-        Self { world: world.clone(), records, in_hand, holder: Mailbox::default(), kept, left }
+        let (reports, holder) = (Reports::default(), Mailbox::default());
+        Self { world: world.clone(), records, reports, in_hand, holder, kept, left }
     }
 
     fn hold(&self, block: Block) -> Held {
@@ -92,7 +106,7 @@ impl Desk {
             let in_order = plan.options.order == Order::Ready || delivery.index() == taken;
             assert!(in_order, "number {} came where {taken} was next", delivery.index());
             if leaves_at == Some(taken) {
-                self.file(number, delivery.cancel(), None, None);
+                self.done_with(number, &delivery.cancel(), false, None, None);
                 self.left.borrow_mut().push(number);
                 return; // and the window with it
             }
@@ -122,14 +136,15 @@ impl Desk {
         let mut bytes = Vec::new();
         let mut names = Vec::new();
         let read = match style {
-            0 => {
+            0 | 11 => {
                 let blocks = self.world.below(4);
                 for _ in 0..blocks {
                     if !matches!(self.read_some(&mut delivery, &mut bytes, pause_max).await, Ok(true)) {
                         break;
                     }
                 }
-                return self.file(number, delivery.cancel(), None, None);
+                let report = if style == 0 { delivery.cancel() } else { delivery.finish() };
+                return self.done_with(number, &report, style == 11, None, None);
             }
             1 => {
                 self.pause(pause_max).await;
@@ -154,16 +169,29 @@ impl Desk {
             },
         };
         let names = (2..=4).contains(&style).then_some(names);
-        let Some(report) = delivery.report() else { panic!("at its end, and no report") };
         if let Err(failure) = &read {
             // The end is the end: the same failure again.
             assert_eq!(delivery.next_block().await.err().as_ref(), Some(failure));
         }
-        if self.world.below(4) == 0 {
-            self.kept.borrow_mut().push(delivery);
-        }
         let whole = read.is_ok() && names.as_ref().is_none_or(|names| !names.iter().any(|name| name == SKIPPED));
-        self.file(number, report, whole.then_some(bytes), names);
+        let bytes = whole.then_some(bytes);
+        match self.world.below(8) {
+            // It stands in nobody's way, however long nobody says what became of it.
+            0 => self.kept.borrow_mut().push(delivery),
+            1 => {
+                let proven = delivery.proof().is_some();
+                let report = delivery.fail("the disk is full");
+                assert!(!proven || matches!(report.outcome, Outcome::Failed(_)), "could not be stored: {report:?}");
+                self.done_with(number, &report, false, None, None);
+            }
+            _ => {
+                let proven = delivery.proof();
+                let report = delivery.finish();
+                let done = proven.map(Outcome::Done);
+                assert!(done.is_none_or(|done| done == report.outcome), "{proven:?} became {report:?}");
+                self.done_with(number, &report, true, bytes, names);
+            }
+        }
     }
 
     async fn read_entries(
@@ -174,7 +202,7 @@ impl Desk {
         pause_max: Duration,
     ) -> Result<(), Failure> {
         let skips = self.world.below(2) == 0;
-        while let Some(entry) = delivery.next_entry().await? {
+        while let Some(entry) = Self::next_entry(delivery).await? {
             if skips && self.world.below(2) == 0 {
                 names.push(SKIPPED.into());
                 continue;
@@ -183,6 +211,16 @@ impl Desk {
             while self.read_some(delivery, bytes, pause_max).await? {}
         }
         Ok(())
+    }
+
+    /// The next entry, once another task has dropped a block, if that is needed.
+    async fn next_entry(delivery: &mut SimDelivery) -> Result<Option<Box<unpack::Entry>>, Failure> {
+        loop {
+            match delivery.next_entry().await {
+                Err(failure) if is_held(&failure) => delivery.room().await,
+                other => return other,
+            }
+        }
     }
 
     /// Keeps every entry whole until the last has come.
@@ -213,13 +251,18 @@ impl Desk {
     ) -> Result<bool, Failure> {
         self.pause(pause_max).await;
         let block = loop {
-            if self.world.below(4) > 0 {
-                break delivery.next_block().await?;
-            }
-            let patience = self.world.sleep(Duration::from_millis(self.world.below(200)));
-            match select(Box::pin(delivery.next_block()), patience).await {
-                Either::Left((block, _)) => break block?,
-                Either::Right(((), _)) => {}
+            let asked = if self.world.below(4) > 0 {
+                delivery.next_block().await
+            } else {
+                let patience = self.world.sleep(Duration::from_millis(self.world.below(200)));
+                match select(Box::pin(delivery.next_block()), patience).await {
+                    Either::Left((block, _)) => block,
+                    Either::Right(((), _)) => continue,
+                }
+            };
+            match asked {
+                Err(failure) if is_held(&failure) => delivery.room().await,
+                other => break other?,
             }
         };
         let Some(block) = block else { return Ok(false) };
@@ -240,10 +283,23 @@ impl Desk {
         }
     }
 
-    fn file(&self, window: usize, report: Report, bytes: Option<Vec<u8>>, names: Option<Vec<String>>) {
-        self.world.note("outcome", report.outcome.name().len() as u64 ^ report.index << 8 ^ report.bytes_out << 16);
-        self.records.borrow_mut().push(Record { window, report, bytes, names });
+    fn done_with(
+        &self,
+        window: usize,
+        report: &Report,
+        committed: bool,
+        bytes: Option<Vec<u8>>,
+        names: Option<Vec<String>>,
+    ) {
+        let index = report.index;
+        self.world.note("outcome", report.outcome.name().len() as u64 ^ index << 8 ^ report.bytes_out << 16);
+        self.records.borrow_mut().push(Record { window, index, committed, bytes, names });
     }
+}
+
+/// All blocks are in the hand of the task that keeps them for a while.
+fn is_held(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::BlocksHeld { .. })
 }
 
 /// Stands for an entry that the consumer passed over.

@@ -94,7 +94,7 @@ impl Content {
 
     /// A source that says beforehand what comes.
     pub fn expect(&self, source: Source) -> Source {
-        Source { size: Some(self.wire.len() as u64), md5: Some(Md5::digest(&self.wire).into()), ..source }
+        source.size(self.wire.len() as u64).md5(Md5::digest(&self.wire).into())
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use narrows_core::{Body, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Prng, Profile, Request, Response};
+use narrows_core::{
+    Prng,
+    fetch::{Body, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Profile, Request, Response},
+};
 
 use crate::{
     content::{Content, Packing, gzip},
@@ -132,7 +135,7 @@ struct Shared {
     /// What was refused in a way that trying again cannot change.
     refused: BTreeSet<String>,
     /// One of those that was asked for again.
-    pestered: Option<String>,
+    asked_again: Option<String>,
     open: usize,
 }
 
@@ -177,8 +180,8 @@ impl SimOrigin {
     }
 
     /// An address that was asked for again after a final refusal.
-    pub fn pestered(&self) -> Option<String> {
-        self.shared.borrow().pestered.clone()
+    pub fn asked_again(&self) -> Option<String> {
+        self.shared.borrow().asked_again.clone()
     }
 
     /// Exchanges that are open.
@@ -205,7 +208,7 @@ impl SimOrigin {
     fn answer(&self, request: &Request) -> Result<(Head, SimBody), SimError> {
         let world = &self.world;
         if self.shared.borrow().refused.contains(&*request.url) {
-            self.shared.borrow_mut().pestered = Some(request.url.to_string());
+            self.shared.borrow_mut().asked_again = Some(request.url.to_string());
         }
         if self.hit(|faults| faults.refuse) {
             return Err(SimError(FetchErrorKind::Connect));

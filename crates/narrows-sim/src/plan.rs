@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use narrows_core::{NotFound, Options, Order, Prng, Profile, RetryPolicy, unpack};
+use narrows_core::{NotFound, Options, Order, Prng, RetryPolicy, fetch::Profile, unpack};
 
 use crate::{
     content::Packing,
@@ -104,24 +104,22 @@ impl Plan {
 impl WindowPlan {
     fn draw(prng: &mut Prng, chunk_max: u64, healthy: bool) -> Self {
         let unpacks = prng.below(4) != 0;
-        let options = Options {
-            limit: 1 + prng.below(8) as usize,
-            order: if prng.below(2) == 0 { Order::Ready } else { Order::List },
-            retry: RetryPolicy { retries_max: prng.below(6) as u32, ..RetryPolicy::default() },
-            idle_timeout: Duration::from_secs(5 + prng.below(25)),
-            min_rate: if healthy { 0 } else { prng.below(200) },
-            rate_period: Duration::from_secs(1 + prng.below(60)),
-            not_found: if prng.below(2) == 0 { NotFound::Fail } else { NotFound::Skip },
-            unpack: unpacks.then(|| unpack_options(prng)),
-            block_bytes: 1 << (6 + prng.below(8)),
-            blocks: 1 + prng.below(3) as u32,
-            segment_bytes: 1 << (8 + prng.below(6)),
-            segments_ahead: prng.below(3) as u32,
-            collect_max: if prng.below(3) == 0 { 1 << (8 + prng.below(8)) } else { 0 },
-            sha256: prng.below(2) == 0,
-            seed: prng.next_u64(),
-            ..Options::default()
-        };
+        let options = Options::new()
+            .limit(1 + prng.below(8) as usize)
+            .order(if prng.below(2) == 0 { Order::Ready } else { Order::List })
+            .retry(RetryPolicy::new().retries_max(prng.below(6) as u32))
+            .idle_timeout(Duration::from_secs(5 + prng.below(25)))
+            .min_rate(if healthy { 0 } else { prng.below(200) })
+            .rate_period(Duration::from_secs(1 + prng.below(60)))
+            .not_found(if prng.below(2) == 0 { NotFound::Fail } else { NotFound::Skip })
+            .unpack(unpacks.then(|| unpack_options(prng)))
+            .block_bytes(1 << (6 + prng.below(8)))
+            .blocks(1 + prng.below(3) as u32)
+            .segment_bytes(1 << (8 + prng.below(6)))
+            .segments_ahead(prng.below(3) as u32)
+            .collect_max(if prng.below(3) == 0 { 1 << (8 + prng.below(8)) } else { 0 })
+            .sha256(prng.below(2) == 0)
+            .seed(prng.next_u64());
         // Byte by byte, long files would only be slow.
         let length_bits = if chunk_max < 100 { 9 } else { 16 };
         let sources = (0..1 + prng.below(10)).map(|_| draw_source(prng, length_bits)).collect();

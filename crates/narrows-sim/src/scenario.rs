@@ -1,12 +1,12 @@
 //! Runs a plan and holds the contract after every step and at the end.
 
-use std::{error::Error as StdError, fmt, ops::Range, rc::Rc, time::Duration};
+use std::{error::Error as StdError, fmt, ops::Range, rc::Rc, sync::PoisonError, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use narrows_core::{Budget, Handle, Outcome, Proof, Source, Window};
+use narrows_core::{Budget, Handle, Outcome, Proof, Report, Source, Window, working_set::Term};
 
 use crate::{
-    consumer::{Desk, Record, SKIPPED, SimWindow},
+    consumer::{Consumers, Record, SKIPPED, SimWindow},
     content::{Content, Packing},
     origin::SimOrigin,
     plan::{Expected, Plan, WindowPlan},
@@ -129,7 +129,7 @@ struct Course<'a> {
     /// The common budget, then those of the windows.
     budgets: Vec<Budget>,
     handles: Vec<Handle<SimClock>>,
-    desk: Desk,
+    consumers: Consumers,
     /// Most exchanges there may ever be, limits raised while running included.
     open_max: usize,
 }
@@ -145,10 +145,10 @@ impl<'a> Course<'a> {
         let origin = SimOrigin::new(&world, plan.profile, plan.faults, plan.manner);
         let largest = plan.windows.iter().map(|window| window.options.working_set(plan.profile).total()).max();
         let common = Budget::new(largest.unwrap_or(0) * plan.budget_quarters / 4);
-        let desk = Desk::new(&world);
-        world.spawn("holder", desk.clone().keep());
+        let consumers = Consumers::new(&world);
+        world.spawn("holder", consumers.clone().keep());
         let mut course =
-            Self { plan, origin, budgets: vec![common.clone()], handles: Vec::new(), open_max: 0, desk, world };
+            Self { plan, origin, budgets: vec![common.clone()], handles: Vec::new(), open_max: 0, consumers, world };
         for (number, window_plan) in plan.windows.iter().enumerate() {
             let own = window_plan.options.working_set(plan.profile).total();
             let budget = if window_plan.nested { common.nested(own) } else { common.clone() };
@@ -156,7 +156,7 @@ impl<'a> Course<'a> {
             course.budgets.push(budget);
             course.handles.push(window.handle());
             course.open_max += window_plan.options.limit + usize::from(window_plan.steered);
-            course.world.spawn("consumer", course.desk.clone().serve(window, window_plan.clone(), number));
+            course.world.spawn("consumer", course.consumers.clone().serve(window, window_plan.clone(), number));
         }
         course
     }
@@ -172,7 +172,7 @@ impl<'a> Course<'a> {
                 match expected {
                     Expected::Nothing => source,
                     Expected::Right => content.expect(source),
-                    Expected::Wrong => Source { md5: Some([7; 16]), ..content.expect(source) },
+                    Expected::Wrong => content.expect(source).md5([7; 16]),
                 }
             })
             .collect();
@@ -188,12 +188,16 @@ impl<'a> Course<'a> {
         });
         let made =
             Window::new(sources.boxed_local(), self.origin.clone(), self.world.clock(), budget, plan.options.clone());
-        made.unwrap_or_else(|error| panic!("a whole working set is enough: {error}"))
+        let window = made.unwrap_or_else(|error| panic!("a whole working set is enough: {error}"));
+        let reports = self.consumers.reports.clone();
+        window.observed_by(move |report: &Report| {
+            reports.lock().unwrap_or_else(PoisonError::into_inner).push((number, report.clone()));
+        })
     }
 
     /// Only the holder is left, which waits for ever.
     fn is_over(&self, tasks: &mut Tasks) -> bool {
-        tasks.names().iter().all(|name| *name == "holder") && self.desk.in_hand.get() == 0
+        tasks.names().iter().all(|name| *name == "holder") && self.consumers.in_hand.get() == 0
     }
 
     fn check_step(&self) -> Result<(), String> {
@@ -208,7 +212,9 @@ impl<'a> Course<'a> {
             ensure(stats.reserved_by_phase.iter().sum::<u64>() <= stats.reserved, "phases exceed the reservation")?;
             ensure(stats.held <= stats.reserved, "the consumer holds more than is reserved")?;
             let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
-            ensure(stats.admitted == stats.in_flight + ended, "a source lost or counted twice")?;
+            let open = stats.queued + stats.in_flight + stats.uncommitted;
+            ensure(stats.pulled == open + ended, "a source lost or counted twice")?;
+            ensure(stats.queued <= 1, "more than one source waits for memory")?;
             ensure(stats.bytes_refetched <= stats.bytes_in, "more bytes in vain than came")?;
             let plan = &self.plan.windows[number];
             if plan.sources.len() == 1 && plan.options.unpack.is_none() && stats.in_flight == 1 {
@@ -217,18 +223,19 @@ impl<'a> Course<'a> {
                 let set = plan.options.working_set(self.plan.profile);
                 // A whole body in place of a segment has room of its own.
                 let whole = if self.plan.faults.ignore_range > 0 { stats.reserved } else { 0 };
-                let room = (set.segments + set.exchange + set.blocks).max(whole);
+                let room = [Term::Segments, Term::Exchange, Term::Blocks].map(|term| set.get(term)).iter().sum::<u64>();
+                let room = room.max(whole);
                 ensure(inside <= room || self.plan.faults.encode > 0, "more bytes inside than there is room for")?;
             }
         }
-        let counted = self.desk.in_hand.get();
+        let counted = self.consumers.in_hand.get();
         ensure(held == counted, || format!("{counted} bytes in consumers' hands, {held} in the stats"))?;
         let open = self.origin.open();
         ensure(open <= self.open_max && open as u64 <= in_flight, || {
             format!("{open} exchanges, {in_flight} in flight, limits {}", self.open_max)
         })?;
-        let pestered = self.origin.pestered();
-        ensure(pestered.is_none(), || format!("{pestered:?} was asked for again after a final refusal"))?;
+        let asked_again = self.origin.asked_again();
+        ensure(asked_again.is_none(), || format!("{asked_again:?} was asked for again after a final refusal"))?;
         let (chunks, allowed) = (SimOrigin::in_hand(), in_flight * self.plan.profile.exchange_bytes);
         ensure(chunks <= allowed, || format!("{chunks} bytes of chunks in hand, {allowed} are charged for"))
     }
@@ -236,7 +243,7 @@ impl<'a> Course<'a> {
     /// Every task has ended: nothing is left, and every source has its one right end.
     fn check_end(&self, tasks: Tasks) -> Result<[u64; 4], String> {
         tasks.abandon();
-        self.desk.kept.borrow_mut().clear();
+        self.consumers.kept.borrow_mut().clear();
         self.check_nothing_left()?;
         let mut outcomes = [0; 4];
         for (number, (plan, handle)) in self.plan.windows.iter().zip(&self.handles).enumerate() {
@@ -244,16 +251,14 @@ impl<'a> Course<'a> {
             for (sum, count) in outcomes.iter_mut().zip([stats.done, stats.skipped, stats.failed, stats.cancelled]) {
                 *sum += count;
             }
-            let records = self.desk.records.borrow();
-            let mut seen = vec![0; plan.sources.len()];
-            for record in records.iter().filter(|record| record.window == number) {
-                seen[record.report.index as usize] += 1;
+            let seen = self.check_reports(number)?;
+            let left = self.consumers.left.borrow().contains(&number);
+            let once = seen.iter().all(|count| *count == 1 || (left && *count == 0));
+            ensure(once, || format!("window {number}: reports per source: {seen:?}"))?;
+            ensure(stats.in_flight == 0 && stats.held == 0, || format!("window {number} is not over: {stats:?}"))?;
+            for record in self.consumers.records.borrow().iter().filter(|record| record.window == number) {
                 self.check_record(plan, record)?;
             }
-            let left = self.desk.left.borrow().contains(&number);
-            let once = seen.iter().all(|count| *count == 1 || (left && *count == 0));
-            ensure(once, || format!("window {number}: deliveries per source: {seen:?}"))?;
-            ensure(stats.in_flight == 0 && stats.held == 0, || format!("window {number} is not over: {stats:?}"))?;
         }
         Ok(outcomes)
     }
@@ -261,13 +266,38 @@ impl<'a> Course<'a> {
     /// Everything was dropped at an arbitrary moment.
     fn check_abandoned(&self, tasks: Tasks) -> Result<[u64; 4], String> {
         tasks.abandon();
-        self.desk.holder.clear();
-        self.desk.kept.borrow_mut().clear();
+        self.consumers.holder.clear();
+        self.consumers.kept.borrow_mut().clear();
         self.check_nothing_left()?;
-        for record in self.desk.records.borrow().iter() {
+        for number in 0..self.plan.windows.len() {
+            self.check_reports(number)?;
+        }
+        for record in self.consumers.records.borrow().iter() {
             self.check_record(&self.plan.windows[record.window], record)?;
         }
         Ok([0; 4])
+    }
+
+    /// Each source that was pulled has ended, once, and none is done that was not committed. Gives
+    /// the reports of each source.
+    fn check_reports(&self, number: usize) -> Result<Vec<u64>, String> {
+        let stats = self.handles[number].stats();
+        let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
+        ensure(stats.pulled == ended, || format!("window {number}: pulled sources have not ended: {stats:?}"))?;
+        let reports = self.consumers.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.consumers.records.borrow();
+        let mut seen = vec![0; self.plan.windows[number].sources.len()];
+        for (_, report) in reports.iter().filter(|(window, _)| *window == number) {
+            seen[report.index as usize] += 1;
+            let record = records.iter().find(|record| record.window == number && record.index == report.index);
+            let committed = record.is_some_and(|record| record.committed);
+            let done = matches!(report.outcome, Outcome::Done(_));
+            ensure(!done || committed, || format!("window {number}: done, though nobody committed it: {report:?}"))?;
+        }
+        let told: u64 = seen.iter().sum();
+        let twice = seen.iter().any(|count| *count > 1);
+        ensure(told == stats.pulled && !twice, || format!("window {number}: {seen:?} reports, {stats:?}"))?;
+        Ok(seen)
     }
 
     fn check_nothing_left(&self) -> Result<(), String> {
@@ -285,23 +315,26 @@ impl<'a> Course<'a> {
     }
 
     fn check_record(&self, plan: &WindowPlan, record: &Record) -> Result<(), String> {
-        let index = record.report.index as usize;
+        let index = record.index as usize;
         let (spec, expected) = plan.sources[index];
         let url = url(record.window, index, plan);
         let versions: Vec<Rc<Content>> =
             (0..self.origin.versions(&url)).map(|version| self.origin.content(&url, version)).collect();
         let unpacks = plan.options.unpack.is_some();
-        let report = &record.report;
+        let reports = self.consumers.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = reports.iter().find(|(window, report)| *window == record.window && report.index == record.index);
+        let Some((_, report)) = told else { return Err(format!("{url}: ended, and nobody was told")) };
         let ensure = |holds: bool, what: &str| ensure(holds, || format!("{url}: {what}: {report:?} {spec:?}"));
-        // No file here is long enough to start a new row of retries.
-        let tries = u64::from(plan.options.retry.retries_max) + 1;
+        // No file here is long enough to start a new row of retries. One more is for asking plainly.
+        let tries = u64::from(plan.options.retry.retries_max) + 2;
         let counted = self.plan.profile.holds_back && self.plan.faults.part == 0;
         ensure(!counted || u64::from(report.attempts) <= tries, "more exchanges than retries allow")?;
         let proof = match &report.outcome {
             Outcome::Done(proof) => *proof,
             Outcome::Failed(failure) => {
                 let corrupt = unpacks && versions.iter().any(|content| content.corrupt);
-                let fine = corrupt || expected == Expected::Wrong || failure.kind.code() == "too_big_to_collect";
+                let own = ["too_big_to_collect", "storage"].contains(&failure.kind.code());
+                let fine = corrupt || expected == Expected::Wrong || own;
                 return ensure(!self.plan.healthy || fine, "failed, though the origin is healthy");
             }
             Outcome::Skipped => return ensure(!self.plan.healthy, "skipped, though it is there"),

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    future::{Ready, poll_fn, ready},
+    future::{Ready, ready},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -12,8 +12,9 @@ use std::{
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use narrows_core::{
-    Body, Budget, ByteRange, Clock, ContentRange, Fetch, FetchErrorKind, Head, Options, Outcome, Profile, Proof,
-    Request, Response, Source, Timestamp, Window,
+    Budget, Clock, Options, Outcome, Proof, Source, Timestamp, Window,
+    fetch::{Body, ByteRange, ContentRange, Fetch, FetchErrorKind, Head, Profile, Request, Response},
+    unpack,
 };
 use narrows_sim::{SimError, Style};
 
@@ -90,8 +91,8 @@ fn part(start: u64, end: u64) -> Head {
 /// Downloads what the script gives: how it ended, what came, and what was asked for.
 fn download(answers: Vec<(Head, ScriptedBody)>, segment_bytes: u64) -> (Outcome, Vec<u8>, Vec<Option<ByteRange>>) {
     let fetch = scripted(answers);
-    let options = Options { segment_bytes, ..Options::default() };
-    let budget = Budget::new(options.working_set(fetch.profile()).total());
+    let options = Options::new().segment_bytes(segment_bytes);
+    let budget = Budget::new(options.working_set(fetch.profile()).total() + 64); // room for a whole
     let mut window =
         Window::from_iter([Source::new("sim://origin/file")], fetch.clone(), Still, &budget, options).unwrap();
     let mut delivery = window.next().now_or_never().flatten().expect("at once");
@@ -99,8 +100,8 @@ fn download(answers: Vec<(Head, ScriptedBody)>, segment_bytes: u64) -> (Outcome,
     while let Ok(Some(block)) = delivery.next_block().now_or_never().expect("at once") {
         bytes.extend_from_slice(&block);
     }
-    let outcome = delivery.report().expect("its end").outcome;
-    drop((delivery, window));
+    let outcome = delivery.finish().outcome;
+    drop(window);
     assert_eq!(budget.reserved(), 0);
     let asked = fetch.asked.borrow().clone();
     (outcome, bytes, asked)
@@ -116,10 +117,50 @@ fn code(outcome: &Outcome) -> &'static str {
 #[test]
 fn a_body_of_unknown_length_may_be_as_long_as_a_segment() {
     let whole = Head { status: 200, ..Head::default() };
-    let (outcome, bytes, _) = download(vec![answer(whole.clone(), &[b"abcd", b"efgh"], false)], 8);
+    // It may be the part that was asked for, so it is asked for once more without a range.
+    let segment = || answer(whole.clone(), &[b"abcd", b"efgh"], false);
+    let (outcome, bytes, asked) = download(vec![segment(), segment()], 8);
     assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::UnverifiedEnd), &b"abcdefgh"[..]));
+    assert_eq!(asked.last(), Some(&None));
     let (outcome, ..) = download(vec![answer(whole, &[b"abcd", b"efgh", b"i"], false)], 8);
     assert_eq!(code(&outcome), "needs_ranges");
+}
+
+/// What a service worker makes of a part when it wraps its bytes in an answer of its own.
+#[test]
+fn a_part_that_was_rewrapped_is_not_taken_for_the_file() {
+    let plain = || answer(Head { status: 200, length: Some(8), ..Head::default() }, &[b"abcdefgh"], false);
+    let rewrapped = [
+        Head { status: 200, ..part(0, 4) },                       // its headers kept
+        Head { status: 200, length: Some(4), ..Head::default() }, // its length kept
+        Head { status: 200, ..Head::default() },                  // nothing kept
+    ];
+    for head in rewrapped {
+        let (outcome, bytes, asked) = download(vec![answer(head.clone(), &[b"abcd"], false), plain()], 4);
+        assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::Length), &b"abcdefgh"[..]), "{head:?}");
+        assert_eq!(asked, [Some(ByteRange { start: 0, end: Some(4) }), None]);
+        // Where asking plainly gives the part again, it is a failure and never a short file.
+        let again = || answer(Head { status: 200, ..part(0, 4) }, &[b"abcd"], false);
+        let (outcome, ..) =
+            download(vec![answer(head, &[b"abcd"], false), again(), again(), again(), again(), again()], 4);
+        assert_eq!(code(&outcome), "bad_range");
+    }
+}
+
+#[test]
+fn where_headers_are_hidden_a_short_part_is_not_the_end() {
+    let hidden = |status, length| Head { status, length: Some(length), hidden: true, ..Head::default() };
+    let nothing = || answer(hidden(416, 0), &[], false);
+    let (outcome, bytes, asked) = download(
+        vec![answer(hidden(206, 2), &[b"ab"], false), answer(hidden(206, 4), &[b"cdef"], false), nothing()],
+        4,
+    );
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::UnverifiedEnd), &b"abcdef"[..]));
+    assert_eq!(asked[1], Some(ByteRange { start: 2, end: Some(6) }));
+    // That the first part does not exist is no proof of an empty file.
+    let whole = answer(Head { status: 200, length: Some(3), hidden: true, ..Head::default() }, &[b"abc"], false);
+    let (outcome, bytes, _) = download(vec![nothing(), whole], 4);
+    assert_eq!((outcome, &bytes[..]), (Outcome::Done(Proof::Length), &b"abc"[..]));
 }
 
 #[test]
@@ -155,7 +196,7 @@ fn sources_that_fail_at_once_wait_to_be_taken_all_the_same() {
         Source::new(format!("sim://origin/{number}"))
     });
     let (fetch, budget) = (Scripted::default(), Budget::new(1 << 30));
-    let options = Options { limit: 4, ..Options::default() };
+    let options = Options::new().limit(4);
     let mut window = Window::from_iter(sources, fetch, Still, &budget, options).unwrap();
     for taken in 0..1000 {
         assert!(window.drive().now_or_never().is_none() || taken >= 996);
@@ -185,13 +226,13 @@ fn collect_three(free: u64, keeps: bool) -> (usize, u32) {
     let archive: &'static [u8] = narrows_sim::zip(&entries, || Style::Stored).leak();
     let whole = Head { status: 200, length: Some(archive.len() as u64), ..Head::default() };
     let fetch = scripted([answer(whole, &[archive], false)]);
-    let options = Options { unpack: Some(Default::default()), collect_max: 1000, ..Options::default() };
+    let options = Options::new().unpack(unpack::Options::default()).collect_max(1000);
     let budget = Budget::new(options.working_set(fetch.profile()).total() + free);
     let mut window = Window::from_iter([Source::new("sim://origin/a.zip")], fetch, Still, &budget, options).unwrap();
     let mut delivery = window.next().now_or_never().flatten().expect("at once");
     let mut entry = delivery.next_entry().now_or_never().expect("at once");
     let others = budget.capacity() - budget.reserved() - free;
-    let _others = poll_fn(|cx| budget.claim(others).unwrap().poll(cx)).now_or_never().expect("at once");
+    let _others = budget.claim(others).unwrap().now_or_never().expect("at once");
     let (mut kept, mut came, mut refused) = (Vec::new(), 0, 0);
     while let Ok(Some(_)) = entry {
         match delivery.collect(1000).now_or_never().expect("at once") {

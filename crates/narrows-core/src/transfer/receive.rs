@@ -31,7 +31,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let (pinned, end, replay) = match judge(&head, range, self.received, &self.pinned) {
             Verdict::Continue { pinned, end } => (Some(pinned), end, self.repeated_part(range)),
             Verdict::Replay { end, same } => match self.replay(same) {
-                Some(replay) => (None, end, Some(replay)),
+                Some(replay) => {
+                    self.pinned.total = self.pinned.total.or(head.length);
+                    (None, end, Some(replay))
+                }
                 None => return self.changed(),
             },
             Verdict::Complete { pinned } => {
