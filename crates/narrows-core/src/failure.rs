@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, io, time::Duration};
 
+use narrows_unpack::ErrorKind;
+
 use crate::{fetch::FetchErrorKind, source::BadLine, text::printable};
 
 /// Why a source failed.
@@ -26,6 +28,18 @@ impl Failure {
     /// A failure of this kind of which nothing else is known, for wrappers and tests.
     pub fn of(kind: FailureKind) -> Self {
         Self { kind, url: String::new(), attempts: 0, bytes_received: 0, bytes_accepted: 0, detail: None }
+    }
+
+    /// Whether it is an archive that cannot be streamed, and could be read from a spool: see
+    /// [`Respooler`](crate::respool::Respooler).
+    pub fn needs_random_access(&self) -> bool {
+        match &self.kind {
+            FailureKind::Unpack(error) => match &error.kind {
+                ErrorKind::Unsupported(what) => what.needs_random_access(),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// Whether the same download may well succeed later.

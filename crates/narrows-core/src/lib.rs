@@ -21,7 +21,7 @@
 mod answer;
 mod blocks;
 pub mod budget;
-mod clock;
+pub mod clock;
 mod delivery;
 mod digest;
 mod failure;
@@ -35,11 +35,12 @@ mod options;
 mod patience;
 mod pending;
 mod prng;
+pub mod read;
 mod reader;
 mod ready;
 mod replay;
 pub mod report;
-
+pub mod respool;
 mod retry;
 mod setters;
 mod slots;
@@ -54,21 +55,19 @@ mod transfer;
 mod window;
 pub mod working_set;
 
-pub use blocks::{Blocks, Reader};
 pub use budget::{Budget, BudgetTooSmall};
 pub use clock::{Clock, Timestamp};
 pub use delivery::Delivery;
 pub use failure::{Failure, FailureKind};
-pub use fetch::{Fetch, FetchErrorKind};
-pub use lease::{Block, Collected};
-pub use lines::Lines;
+pub use fetch::Fetch;
+pub use lease::Block;
 pub use narrows_unpack as unpack;
 pub use options::{NotFound, Options, OptionsError, Order};
 pub use prng::Prng;
+pub use read::Collected;
 pub use report::{Observer, Outcome, Proof, Report};
-
 pub use retry::RetryPolicy;
-pub use source::{BadLine, Source, parse_hex};
+pub use source::{Source, parse_hex};
 pub use spool::Spool;
 pub use stats::Stats;
 pub use text::public_url;

@@ -8,7 +8,6 @@ use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
     retry::RetryPolicy,
-    setters::setters,
     source::Source,
     working_set::{Term, WorkingSet},
 };
@@ -102,7 +101,7 @@ impl Options {
         Self::default()
     }
 
-    setters! {
+    crate::setters! {
         name: [into Arc<str>],
         limit: [usize],
         order: [Order],

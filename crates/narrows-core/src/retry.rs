@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{prng::Prng, setters::setters};
+use crate::prng::Prng;
 
 /// How often, and after how long a wait, a transfer tries again.
 ///
@@ -57,7 +57,7 @@ impl RetryPolicy {
         Self::default()
     }
 
-    setters! {
+    crate::setters! {
         retries_max: [u32],
         backoff_min: [Duration],
         backoff_max: [Duration],

@@ -2,6 +2,8 @@
 
 /// Makes a setter for each field, named like it: `name: Type`, or `name: into Type` for what is
 /// converted into its type.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! setters {
     (@one $name:ident: into $kind:ty) => {
         #[doc = concat!("With the option [`", stringify!($name), "`](Self#structfield.", stringify!($name), ").")]
@@ -18,8 +20,6 @@ macro_rules! setters {
         }
     };
     ($($name:ident: [$($kind:tt)*]),* $(,)?) => {
-        $( setters!(@one $name: $($kind)*); )*
+        $( $crate::setters!(@one $name: $($kind)*); )*
     };
 }
-
-pub(crate) use setters;

@@ -1,24 +1,26 @@
 //! For callers without a runtime: deliveries from an iterator, bytes from a [`Read`].
 //!
-//! ```no_run
+//! ```
 //! use std::io::Read;
-//! use narrows_native::{Client, ClientOptions, blocking};
-//! use narrows_core::{Budget, Options, Source};
+//! use narrows_core::{Budget, Options, testing::MemoryFetch};
+//! use narrows_native::blocking;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::new(ClientOptions::default())?;
-//! let sources = ["http://example.com/a.csv", "http://example.com/b.csv"].map(Source::new);
-//! for mut file in blocking::iter(sources, client, &Budget::new(16 << 20), Options::default())? {
-//!     let bytes = std::io::copy(&mut file, &mut std::io::sink())?;
-//!     println!("{}: {bytes} bytes", file.source().url);
+//! let fetch = MemoryFetch::new().with("mem://a", *b"hello"); // or a `Client`
+//! for mut file in blocking::iter(["mem://a"], fetch, &Budget::new(16 << 20), Options::new())? {
+//!     let mut text = String::new();
+//!     file.read_to_string(&mut text)?;
+//!     assert_eq!(text, "hello");
+//!     assert_eq!(file.finish().outcome.name(), "done");
 //! }
 //! # Ok(()) }
 //! ```
 
 use std::{
-    cell::RefCell,
+    fmt,
     io::{self, Read},
-    rc::Rc,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures_util::{
@@ -26,13 +28,16 @@ use futures_util::{
     future::{Either, select},
     stream,
 };
-use narrows_core::{Block, Budget, Failure, FailureKind, FetchErrorKind, Options, OptionsError, Report, Source};
+use narrows_core::{
+    Block, Budget, Collected, Delivery, Failure, FailureKind, Fetch, Observer, Options, OptionsError, Report, Source,
+    Window, source::Listed, unpack::Entry,
+};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::{Client, TokioClock, Window};
+use crate::TokioClock;
 
 /// Deliveries one after another. All downloads go on while one of the calls waits here; in
-/// between, origins wait.
+/// between, origins wait. Everything can be sent to another thread, if the adapter can.
 ///
 /// # Errors
 ///
@@ -40,90 +45,150 @@ use crate::{Client, TokioClock, Window};
 ///
 /// # Panics
 ///
-/// Inside a tokio runtime: use [`Window`](narrows_core::Window) there. Also if the system gives
-/// no runtime: no timers, no sockets.
-pub fn iter<I: Iterator<Item = Source>>(
+/// Inside a tokio runtime: use [`Window`] there. Also if the system gives no runtime: no timers, no
+/// sockets.
+pub fn iter<F: Fetch + Clone, I: Iterator<Item: Listed>>(
     sources: impl IntoIterator<IntoIter = I>,
-    client: Client,
+    fetch: F,
     budget: &Budget,
     options: Options,
-) -> Result<Deliveries<I>, OptionsError> {
+) -> Result<Deliveries<F, I>, OptionsError> {
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => panic!("no tokio runtime: {error}"),
     };
-    let window = Window::from_iter(sources, client, TokioClock::new(), budget, options)?;
-    let shared = Shared { window: Some(window), runtime };
-    Ok(Deliveries { shared: Rc::new(RefCell::new(shared)) })
+    let window = Window::from_iter(sources, fetch, TokioClock::new(), budget, options)?;
+    let state = State { window: Some(window), runtime };
+    Ok(Deliveries { shared: Arc::new(Mutex::new(state)) })
 }
 
-struct Shared<I> {
+type Shared<F, I> = Arc<Mutex<State<F, I>>>;
+
+struct State<F: Fetch, I> {
     /// Gone before the runtime.
-    window: Option<Window<stream::Iter<I>>>,
+    window: Option<Window<F, TokioClock, stream::Iter<I>>>,
     runtime: Runtime,
 }
 
-/// An iterator of [`File`]. Dropping it, and the files from it, aborts what is left.
-pub struct Deliveries<I> {
-    shared: Rc<RefCell<Shared<I>>>,
+fn lock<F: Fetch, I>(shared: &Shared<F, I>) -> MutexGuard<'_, State<F, I>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<I: Iterator<Item = Source>> Iterator for Deliveries<I> {
-    type Item = File<I>;
+/// An iterator of [`File`]. Dropping it, and the files from it, aborts what is left.
+pub struct Deliveries<F: Fetch, I> {
+    shared: Shared<F, I>,
+}
 
-    fn next(&mut self) -> Option<File<I>> {
-        let shared = &mut *self.shared.borrow_mut();
-        let delivery = shared.runtime.block_on(shared.window.as_mut()?.next())?;
+impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Deliveries<F, I> {
+    /// Tells `observer` how sources end, from now on.
+    #[must_use]
+    pub fn observed_by(self, observer: impl Observer + Send + Sync + 'static) -> Self {
+        {
+            let mut state = lock(&self.shared);
+            state.window = state.window.take().map(|window| window.observed_by(observer));
+        }
+        self
+    }
+}
+
+impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Iterator for Deliveries<F, I> {
+    type Item = File<F, I>;
+
+    fn next(&mut self) -> Option<File<F, I>> {
+        let state = &mut *lock(&self.shared);
+        let delivery = state.runtime.block_on(state.window.as_mut()?.next())?;
         Some(File { delivery, shared: self.shared.clone(), block: None, taken: 0 })
     }
 }
 
+impl<F: Fetch, I> fmt::Debug for Deliveries<F, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliveries").finish_non_exhaustive()
+    }
+}
+
 /// One source, readable from start to end.
-pub struct File<I> {
-    delivery: crate::Delivery,
-    shared: Rc<RefCell<Shared<I>>>,
+pub struct File<F: Fetch, I> {
+    delivery: Delivery<F, TokioClock>,
+    shared: Shared<F, I>,
     block: Option<Block>,
     taken: usize,
 }
 
-impl<I: Iterator<Item = Source>> File<I> {
-    /// The source it came from.
+impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
+    /// Its place in the list, from 0.
+    pub fn index(&self) -> u64 {
+        self.delivery.index()
+    }
+
+    /// The source it came from, secrets included.
     pub fn source(&self) -> Source {
         self.delivery.source()
     }
 
-    /// The next block; `None` at the end.
+    /// The next block of the entry that is open, or of the source; `None` at the end.
     ///
     /// # Errors
     ///
-    /// The [`Failure`] in which the source ended.
+    /// The [`Failure`] of the source.
     pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
-        let Shared { window, runtime } = &mut *self.shared.borrow_mut();
-        let delivery = &mut self.delivery;
-        runtime.block_on(async {
-            let Some(window) = window else { return delivery.next_block().await };
-            let (block, drive) = (std::pin::pin!(delivery.next_block()), std::pin::pin!(window.drive()));
-            match select(block, drive).await {
-                Either::Left((block, _)) => block,
-                Either::Right(((), block)) => block.await,
-            }
-        })
+        wait(&self.shared, self.delivery.next_block())
     }
 
-    /// How it ended, once it has.
-    pub fn report(&self) -> Option<Report> {
-        self.delivery.report()
+    /// Skips what is left of the current entry and opens the next one; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] of the source.
+    pub fn next_entry(&mut self) -> Result<Option<Box<Entry>>, Failure> {
+        self.block = None; // what was not read of it is skipped, too
+        wait(&self.shared, self.delivery.next_entry())
+    }
+
+    /// Everything that is left, of at most `max` bytes, as one slice: see [`Delivery::collect`].
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] of the source, and [`FailureKind::TooBigToCollect`].
+    pub fn collect(&mut self, max: u64) -> Result<Collected, Failure> {
+        wait(&self.shared, self.delivery.collect(max))
+    }
+
+    /// Says that what came is committed, and gives the report: see [`Delivery::finish`].
+    pub fn finish(self) -> Report {
+        self.delivery.finish()
+    }
+
+    /// Says that what came could not be kept, and gives the report: see [`Delivery::fail`].
+    pub fn fail(self, reason: impl Into<FailureKind>) -> Report {
+        self.delivery.fail(reason)
     }
 }
 
-impl<I: Iterator<Item = Source>> Read for File<I> {
+/// Waits for `work` on a delivery, while all downloads go on.
+fn wait<F, I, T>(shared: &Shared<F, I>, work: impl Future<Output = T>) -> T
+where
+    F: Fetch + Clone,
+    I: Iterator<Item: Listed>,
+{
+    let State { window, runtime } = &mut *lock(shared);
+    runtime.block_on(async {
+        let Some(window) = window else { return work.await };
+        match select(pin!(work), pin!(window.drive())).await {
+            Either::Left((done, _)) => done,
+            Either::Right(((), work)) => work.await,
+        }
+    })
+}
+
+impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Read for File<F, I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }
         let block = match self.block.take() {
             Some(block) => block,
-            None => match self.next_block().map_err(into_io)? {
+            None => match self.next_block()? {
                 Some(block) => {
                     self.taken = 0;
                     block
@@ -139,15 +204,8 @@ impl<I: Iterator<Item = Source>> Read for File<I> {
     }
 }
 
-fn into_io(failure: Failure) -> io::Error {
-    let kind = match &failure.kind {
-        FailureKind::Fetch(FetchErrorKind::Connect) => io::ErrorKind::ConnectionRefused,
-        FailureKind::Fetch(FetchErrorKind::Interrupted) => io::ErrorKind::ConnectionAborted,
-        FailureKind::Cut { .. } => io::ErrorKind::UnexpectedEof,
-        FailureKind::Idle(_) | FailureKind::TooSlow { .. } => io::ErrorKind::TimedOut,
-        FailureKind::Status(404) => io::ErrorKind::NotFound,
-        FailureKind::Unpack(_) | FailureKind::DigestMismatch { .. } => io::ErrorKind::InvalidData,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, failure)
+impl<F: Fetch, I> fmt::Debug for File<F, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File").field("delivery", &self.delivery).finish_non_exhaustive()
+    }
 }

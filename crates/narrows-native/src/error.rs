@@ -1,19 +1,44 @@
-//! What went wrong in an exchange, in classes and in words without secrets.
+//! What went wrong in an exchange: its class, told by the types of its causes, and words without
+//! secrets.
+//!
+//! Causes hide in each other in three ways: `source()`, what an `io::Error` wraps (whose `source()`
+//! is that of the wrapped error, not the error itself), and the `io::Error` inside one of HTTP/2.
+//! [`causes`] walks all three, so that a refusal of TLS is found however deep it lies.
 
-use std::{error::Error as StdError, fmt};
+use std::{error::Error as StdError, fmt, io, iter};
 
-use narrows_core::{FetchError, FetchErrorKind};
+use hyper_util::client::legacy::connect::{HttpConnector, proxy::Tunnel};
+use narrows_core::fetch::{FetchError, FetchErrorKind};
+use tower_service::Service;
+
+/// A tunnel through a proxy was refused. The type has no public name but this.
+type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Error;
+/// A connection of TCP could not be made.
+type ConnectError = <HttpConnector as Service<http::Uri>>::Error;
 
 /// Why an exchange failed. Its text never has the address: that may hold secrets.
 #[derive(Debug)]
 pub struct HttpError {
     kind: FetchErrorKind,
     text: String,
+    /// Without its address.
+    source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl HttpError {
     pub(crate) fn new(kind: FetchErrorKind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into() }
+        Self { kind, text: text.into(), source: None }
+    }
+
+    /// Of the client's error; `proxied` says that a proxy stands before the origin.
+    pub(crate) fn of(error: reqwest::Error, proxied: bool) -> Self {
+        let error = error.without_url();
+        let kind = classify(&error, proxied);
+        let mut text = describe(&error);
+        if kind == FetchErrorKind::Tls && wants_http2(&error) {
+            text.push_str("; the origin may speak HTTP/2 only: allow it (Protocol::Http2, --http2)");
+        }
+        Self { kind, text, source: Some(Box::new(error)) }
     }
 }
 
@@ -23,7 +48,11 @@ impl fmt::Display for HttpError {
     }
 }
 
-impl StdError for HttpError {}
+impl StdError for HttpError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
 
 impl FetchError for HttpError {
     fn kind(&self) -> FetchErrorKind {
@@ -31,38 +60,93 @@ impl FetchError for HttpError {
     }
 }
 
-impl From<reqwest::Error> for HttpError {
-    fn from(error: reqwest::Error) -> Self {
-        let error = error.without_url();
-        let causes: Vec<&(dyn StdError + 'static)> =
-            std::iter::successors(error.source(), |cause| (*cause).source()).collect();
-        let tls = causes.iter().any(|cause| caused_by_tls(*cause));
-        let kind = if error.is_builder() {
-            FetchErrorKind::BadUrl
-        } else if tls {
-            FetchErrorKind::Tls
-        } else if error.is_connect() {
-            FetchErrorKind::Connect
-        } else if causes.iter().any(|cause| is_malformed(&cause.to_string())) {
-            FetchErrorKind::Protocol
-        } else {
-            FetchErrorKind::Interrupted
-        };
-        // The outer errors only say where; the innermost says what.
-        let text = causes.last().map_or_else(|| error.to_string(), ToString::to_string);
-        Self { kind, text }
+type Cause<'a> = &'a (dyn StdError + 'static);
+
+/// An error and all that lies behind it, outermost first.
+fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
+    iter::successors(Some(error), |error| {
+        let error: Cause<'_> = *error;
+        if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            return Some(wrapped as Cause<'_>);
+        }
+        if let Some(wrapped) = error.downcast_ref::<h2::Error>().and_then(h2::Error::get_io) {
+            return Some(wrapped as Cause<'_>);
+        }
+        error.source()
+    })
+}
+
+fn find<T: StdError + 'static>(error: Cause<'_>) -> Option<&T> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn has_io(error: Cause<'_>, kinds: &[io::ErrorKind]) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| kinds.contains(&io.kind()))
+}
+
+fn classify(error: &reqwest::Error, proxied: bool) -> FetchErrorKind {
+    if error.is_builder() {
+        return FetchErrorKind::BadUrl;
+    }
+    if find::<TunnelError>(error).is_some() || (proxied && find::<ConnectError>(error).is_some()) {
+        return FetchErrorKind::Proxy;
+    }
+    if error.is_dns() {
+        return FetchErrorKind::Dns;
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        // Once connected, a damaged record is the path's fault, an alert the origin's decision.
+        let decided = error.is_connect() || matches!(tls, rustls::Error::AlertReceived(_));
+        return if decided { FetchErrorKind::Tls } else { FetchErrorKind::Interrupted };
+    }
+    if error.is_connect() {
+        let refused = has_io(error, &[io::ErrorKind::ConnectionRefused]);
+        return if refused { FetchErrorKind::Refused } else { FetchErrorKind::Connect };
+    }
+    if let Some(h2) = find::<h2::Error>(error) {
+        let passing = [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM];
+        let passes = h2.is_io() || h2.reason().is_some_and(|reason| passing.contains(&reason));
+        // What the library itself objects to is a breach of the protocol by the origin.
+        return if h2.is_library() && !passes { FetchErrorKind::Protocol } else { FetchErrorKind::Interrupted };
+    }
+    if let Some(hyper) = find::<hyper::Error>(error) {
+        if hyper.is_canceled() {
+            return FetchErrorKind::Interrupted;
+        }
+        if causes(error).filter_map(|cause| cause.downcast_ref()).any(hyper::Error::is_parse) {
+            return FetchErrorKind::Protocol;
+        }
+    }
+    // hyper says of malformed chunks and trailers only that the input is invalid.
+    match has_io(error, &[io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData]) {
+        true => FetchErrorKind::Protocol,
+        false => FetchErrorKind::Interrupted,
     }
 }
 
-/// Whether an answer cannot be read, as hyper puts it.
-fn is_malformed(text: &str) -> bool {
-    let invalid = text.starts_with("invalid ") && text.ends_with("parsed");
-    invalid || text == "message head is too large"
+/// Whether the handshake failed for want of a common protocol.
+fn wants_http2(error: Cause<'_>) -> bool {
+    let alert = rustls::AlertDescription::NoApplicationProtocol;
+    find::<rustls::Error>(error).is_some_and(|error| *error == rustls::Error::AlertReceived(alert))
 }
 
-/// Whether the origin's certificate or protocol was refused, rather than the connection lost.
-fn caused_by_tls(cause: &(dyn StdError + 'static)) -> bool {
-    // An `io::Error` wraps the error of the TLS connection without being caused by it.
-    let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>())
+/// Whether a body ended before its length, and nothing else was wrong.
+pub(crate) fn is_cut(error: &reqwest::Error) -> bool {
+    has_io(error, &[io::ErrorKind::UnexpectedEof])
+}
+
+/// What the causes say, outermost first, each once, none that repeats what is behind it.
+fn describe(error: &reqwest::Error) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    for text in causes(error).skip(1).map(ToString::to_string) {
+        // An address may hold secrets, and an outer error often ends in the text of the inner one.
+        if text.contains("://") || texts.iter().any(|told| told.contains(&text)) {
+            continue;
+        }
+        texts.push(text);
+    }
+    match texts.is_empty() {
+        true => error.to_string(),
+        false => texts.join(": "),
+    }
 }

@@ -1,8 +1,8 @@
 //! One request, its redirects, and its body.
 
 use std::{
-    error::Error as _,
-    io,
+    borrow::Cow,
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,20 +11,29 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body as _;
-use narrows_core::{Body, ByteRange, ContentRange, FetchErrorKind, Head, Request, Response};
+use narrows_core::fetch::{Body, ByteRange, FetchErrorKind, Head, Request, Response};
 use reqwest::{
     Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
 };
 
-use crate::{client::Inner, error::HttpError};
+use crate::{
+    error::{HttpError, is_cut},
+    pools::{Place, Pools, Settings},
+};
 
 /// An exchange up to the response's head.
 pub struct Exchange(Pin<Box<dyn Future<Output = Result<Response<HttpBody>, HttpError>> + Send>>);
 
 impl Exchange {
-    pub(crate) fn new(client: Arc<Inner>, request: Request) -> Self {
-        Self(Box::pin(run(client, request)))
+    pub(crate) fn new(pools: Arc<Pools>, request: Request) -> Self {
+        Self(Box::pin(run(pools, request)))
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").finish_non_exhaustive()
     }
 }
 
@@ -36,18 +45,22 @@ impl Future for Exchange {
     }
 }
 
-async fn run(client: Arc<Inner>, request: Request) -> Result<Response<HttpBody>, HttpError> {
+async fn run(pools: Arc<Pools>, request: Request) -> Result<Response<HttpBody>, HttpError> {
     let mut url = parse(&request.url)?;
     let mut followed = 0;
+    let settings = pools.settings();
+    let (client, place) = pools.place();
     loop {
         let is_own = followed == 0 || same_origin(&url, &parse(&request.url)?);
-        let headers = headers(&client, &request, if is_own { &request.headers } else { &[] })?;
+        let headers = headers(settings, &request, if is_own { &request.headers } else { &[] })?;
         // The builder turns the address's user and password into a header; no redirect keeps them.
-        let response = client.http.get(url).headers(headers).send().await?;
-        let Some(location) = location(&response) else { return Ok(convert(response)) };
+        let proxied = pools.is_proxied(url.as_str());
+        let sent = client.get(url).headers(headers).send().await;
+        let response = sent.map_err(|error| HttpError::of(error, proxied))?;
+        let Some(location) = location(&response) else { return Ok(convert(response, place)) };
         let url_now = response.url();
         let target = url_now.join(&location).map_err(|_| redirect("a redirect to a malformed address"))?;
-        if followed == client.redirects_max {
+        if followed == settings.redirects_max {
             return Err(redirect(&format!("more than {followed} redirects")));
         }
         if url_now.scheme() == "https" && target.scheme() != "https" {
@@ -80,7 +93,7 @@ fn same_origin(one: &Url, other: &Url) -> bool {
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
-fn headers(client: &Inner, request: &Request, own: &[(String, String)]) -> Result<HeaderMap, HttpError> {
+fn headers(settings: &Settings, request: &Request, own: &[(String, String)]) -> Result<HeaderMap, HttpError> {
     let mut headers = HeaderMap::new();
     let bad = |what: String| HttpError::new(FetchErrorKind::BadUrl, what);
     for (name, value) in own {
@@ -90,7 +103,7 @@ fn headers(client: &Inner, request: &Request, own: &[(String, String)]) -> Resul
         value.set_sensitive(true);
         headers.append(named, value);
     }
-    let encodings = if client.compressed { "gzip, identity;q=0.5" } else { "identity" };
+    let encodings = if settings.compressed { "gzip, identity;q=0.5" } else { "identity" };
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(encodings));
     headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
     if let Some(ByteRange { start, end }) = request.range {
@@ -114,37 +127,20 @@ fn location(response: &reqwest::Response) -> Option<String> {
     Some(String::from_utf8_lossy(location.as_bytes()).into_owned())
 }
 
-fn convert(response: reqwest::Response) -> Response<HttpBody> {
-    let text = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let encodings: Vec<_> = response.headers().get_all(header::CONTENT_ENCODING).iter().collect();
-    let encoding = match encodings[..] {
-        [] => None,
-        [one] => one.to_str().ok().map(str::trim).filter(|name| name.len() <= 64).or(Some("unknown")),
-        _ => Some("several"),
+fn convert(response: reqwest::Response, place: Place) -> Response<HttpBody> {
+    let header = |name: &str| {
+        let mut values = response.headers().get_all(name).iter().map(|value| value.to_str().unwrap_or("unreadable"));
+        let first = values.next()?;
+        Some(values.fold(Cow::from(first), |all, value| format!("{all}, {value}").into()))
     };
-    let head = Head {
-        status: response.status().as_u16(),
-        length: text(header::CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
-        range: text(header::CONTENT_RANGE).and_then(ContentRange::parse),
-        // It is kept for as long as the transfer lasts; no honest one is longer.
-        etag: text(header::ETAG).filter(|etag| etag.len() <= 1024).map(Into::into),
-        modified: text(header::LAST_MODIFIED).filter(|date| date.len() <= 64).map(Into::into),
-        accepts_ranges: text(header::ACCEPT_RANGES).is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
-        retry_after: text(header::RETRY_AFTER).and_then(retry_after),
-        encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")).map(Into::into),
-        decoded: false,
-        hidden: false,
-    };
+    let head = Head::parse(response.status().as_u16(), header, until);
     let has_length = head.length.is_some();
-    Response { head, body: HttpBody { body: response.into(), has_length } }
+    Response { head, body: HttpBody { body: response.into(), has_length, _place: place } }
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3) as the time from now until then.
-fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value.trim()).ok()?;
+/// The time from now until a date of HTTP.
+fn until(date: &str) -> Option<Duration> {
+    let date = httpdate::parse_http_date(date).ok()?;
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
@@ -155,6 +151,8 @@ pub struct HttpBody {
     /// Whether the head said how long it is: then a body that ends early is just that, and what
     /// is missing is told by the one who counts.
     has_length: bool,
+    /// Its place on the connection.
+    _place: Place,
 }
 
 impl Body for HttpBody {
@@ -168,22 +166,11 @@ impl Body for HttpBody {
                     _ => continue, // trailers
                 },
                 Some(Err(error)) if self.has_length && is_cut(&error) => None,
-                Some(Err(error)) => Some(Err(error.into())),
+                Some(Err(error)) => Some(Err(HttpError::of(error, false))),
                 None => None,
             });
         }
     }
-}
-
-fn is_cut(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 #[cfg(test)]
@@ -191,13 +178,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
+    fn dates_are_times_from_now() {
+        assert_eq!(until("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
         let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        let wait = retry_after(&date).unwrap();
+        let wait = until(&date).unwrap();
         assert!(Duration::from_secs(97) < wait && wait <= Duration::from_secs(100));
-        assert_eq!(retry_after("soon"), None);
+        assert_eq!(until("soon"), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! narrows on tokio: the [`Client`] that reaches origins, the [`TokioClock`], temporary files, and
 //! [`for_each`], which runs a window on as many cores as the runtime has.
 //!
-//! Everything works inside the caller's tokio runtime; [`blocking`] is for callers without one.
+//! Everything works inside the caller's tokio runtime; [`blocking`] is for callers without one. What
+//! drives windows ([`for_each`], [`blocking`], [`reader`]) takes any adapter, not this one's alone.
 #![forbid(unsafe_code)]
 
 pub mod blocking;
@@ -10,18 +11,16 @@ mod clock;
 mod driver;
 mod error;
 mod exchange;
-mod random_access;
+mod pools;
+mod protocol;
+mod reader;
 mod spool;
 
 pub use client::{BuildError, Client, ClientOptions};
-pub use clock::TokioClock;
-pub use driver::for_each;
+pub use clock::{TokioClock, TokioSleep};
+pub use driver::{for_each, try_for_each};
 pub use error::HttpError;
 pub use exchange::{Exchange, HttpBody};
-pub use random_access::{RANDOM_ACCESS_BYTES, RandomAccessError, for_each_entry};
+pub use protocol::Protocol;
+pub use reader::{TokioReader, reader};
 pub use spool::{TempFile, TempSpool};
-
-/// A delivery of this adapter.
-pub type Delivery = narrows_core::Delivery<Client, TokioClock>;
-/// A window of this adapter over the sources `S`.
-pub type Window<S> = narrows_core::Window<Client, TokioClock, S>;

@@ -13,7 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use narrows_core::{Spool, SpoolFile};
+use narrows_core::spool::{Spool, SpoolFile};
 
 /// Makes unlinked temporary files in a directory, within a quota. Clones share the quota.
 ///
