@@ -3,9 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use narrows::{Budget, ClientOptions, NotFound, Options, Order, RetryPolicy, unpack};
+use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, unpack};
+use narrows_origin::calendar::{Day, day};
 
-use crate::Usage;
+use crate::{
+    exit::Usage,
+    units::{duration, size},
+};
 
 /// Downloads, verifies and unpacks any number of files in the memory you choose.
 #[derive(Parser)]
@@ -152,11 +156,17 @@ pub(crate) struct TransferArgs {
     /// Trust the authorities in this PEM file, too
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
+    /// Speak HTTP/2 to https:// origins that offer it; HTTP/1.1 is spoken otherwise
+    #[arg(long)]
+    pub(crate) http2: bool,
     /// Speak HTTP/2 to plain http:// origins
     #[arg(long)]
     pub(crate) http2_prior_knowledge: bool,
-    /// Speak HTTP/1.1 only
-    #[arg(long, conflicts_with = "http2_prior_knowledge")]
+    /// What an HTTP/2 transfer gets at most in a round trip, and reserves
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size)]
+    pub(crate) http2_window: u64,
+    /// Speak HTTP/1.1 only, which is the default
+    #[arg(long, hide = true, conflicts_with_all = ["http2", "http2_prior_knowledge"])]
     pub(crate) http1: bool,
 }
 
@@ -278,85 +288,6 @@ pub(crate) struct NaiveArgs {
     pub(crate) limit: usize,
 }
 
-/// A day of the Gregorian calendar.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Day {
-    pub(crate) year: u32,
-    pub(crate) month: u32,
-    pub(crate) day: u32,
-}
-
-impl Day {
-    pub(crate) fn next(self) -> Self {
-        let Self { year, month, day } = self;
-        if day < days_in(year, month) {
-            Self { day: day + 1, ..self }
-        } else if month < 12 {
-            Self { year, month: month + 1, day: 1 }
-        } else {
-            Self { year: year + 1, month: 1, day: 1 }
-        }
-    }
-}
-
-fn days_in(year: u32, month: u32) -> u32 {
-    match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-fn day(text: &str) -> Result<Day, String> {
-    let bad = || format!("{text:?} is no day of the form 2026-01-31");
-    let parts: Vec<u32> = text.split('-').map(|part| part.parse().map_err(|_| bad())).collect::<Result<_, _>>()?;
-    match parts[..] {
-        [year @ 1979..=9999, month @ 1..=12, day] if (1..=days_in(year, month)).contains(&day) => {
-            Ok(Day { year, month, day })
-        }
-        _ => Err(bad()),
-    }
-}
-
-/// Bytes: `64MiB`, `64M`, `1.5GB`, `4096`. KiB and K are 1,024 bytes, KB is 1,000.
-pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let bad = || format!("{text:?} is no size; write 64MiB, 1.5GB or 4096");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    let unit = unit.trim().to_ascii_lowercase();
-    let (power, base) = match unit.as_str() {
-        "" | "b" => (0, 1024_f64),
-        "k" | "kib" => (1, 1024.0),
-        "m" | "mib" => (2, 1024.0),
-        "g" | "gib" => (3, 1024.0),
-        "t" | "tib" => (4, 1024.0),
-        "kb" => (1, 1000.0),
-        "mb" => (2, 1000.0),
-        "gb" => (3, 1000.0),
-        "tb" => (4, 1000.0),
-        _ => return Err(bad()),
-    };
-    Ok((number * base.powi(power)) as u64)
-}
-
-/// `30s`, `500ms`, `5m`, `2h`; a bare number is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let bad = || format!("{text:?} is no time; write 30s, 500ms or 5m");
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.parse().map_err(|_| bad())?;
-    let seconds = match unit.trim() {
-        "ms" => number / 1000.0,
-        "" | "s" => number,
-        "m" | "min" => number * 60.0,
-        "h" => number * 3600.0,
-        _ => return Err(bad()),
-    };
-    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
-}
-
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header has the form \"Name: value\"")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -370,32 +301,33 @@ impl TransferArgs {
             ratio_max: self.max_ratio,
             ..unpack::Limits::default()
         };
-        Options {
-            limit: self.limit as usize,
-            order: if self.order == OrderArg::List { Order::List } else { Order::Ready },
-            retry: RetryPolicy { retries_max: self.retries, ..RetryPolicy::default() },
-            idle_timeout: self.idle_timeout,
-            min_rate: self.min_rate,
-            file_size_max: self.max_file_size,
-            not_found: if self.not_found == Some(NotFoundArg::Skip) { NotFound::Skip } else { NotFound::Fail },
-            content_limits: Some(limits.clone()),
-            unpack: unpacks.then(|| unpack::Options { limits, ..unpack::Options::default() }),
-            seed: std::process::id().into(),
-            ..Options::default()
-        }
+        Options::new()
+            .name("this run")
+            .limit(self.limit as usize)
+            .order(if self.order == OrderArg::List { Order::List } else { Order::Ready })
+            .retry(RetryPolicy::new().retries_max(self.retries))
+            .idle_timeout(self.idle_timeout)
+            .min_rate(self.min_rate)
+            .file_size_max(self.max_file_size)
+            .not_found(if self.not_found == Some(NotFoundArg::Skip) { NotFound::Skip } else { NotFound::Fail })
+            .content_limits(limits.clone())
+            .unpack(unpacks.then(|| unpack::Options { limits, ..unpack::Options::default() }))
+            .seed(std::process::id().into())
     }
 
     pub(crate) fn client(&self) -> Result<ClientOptions, Usage> {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
-        Ok(ClientOptions {
-            limit: self.limit as usize,
-            connect_timeout: self.connect_timeout,
-            compressed: self.compressed,
-            authorities: self.cacert.as_ref().map(read).transpose()?.unwrap_or_default(),
-            http2_prior_knowledge: self.http2_prior_knowledge,
-            http1_only: self.http1,
-            ..ClientOptions::default()
-        })
+        let protocol = match (self.http2, self.http2_prior_knowledge) {
+            (_, true) => Protocol::Http2PriorKnowledge,
+            (true, false) => Protocol::Http2,
+            (false, false) => Protocol::Http1,
+        };
+        Ok(ClientOptions::new()
+            .protocol(protocol)
+            .http2_window(u32::try_from(self.http2_window).unwrap_or(u32::MAX))
+            .connect_timeout(self.connect_timeout)
+            .compressed(self.compressed)
+            .authorities(self.cacert.as_ref().map(read).transpose()?.unwrap_or_default()))
     }
 
     pub(crate) fn budget(&self) -> Budget {
@@ -412,15 +344,5 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn sizes_times_and_days_are_parsed_or_refused() {
-        assert_eq!((size("64MiB"), size("1.5k"), size("2GB")), (Ok(64 << 20), Ok(1536), Ok(2_000_000_000)));
-        assert!(size("64MiBs").is_err() && size("").is_err() && size("-1").is_err());
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert!(duration("5 weeks").is_err());
-        assert!(day("2026-02-29").is_err() && day("2024-02-29").is_ok());
-        assert_eq!(day("2025-12-31").unwrap().next(), day("2026-01-01").unwrap());
     }
 }

@@ -6,11 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use narrows_origin::calendar::{Day, SLOTS, slot_name};
+
 use crate::{
-    Exit, Usage,
-    args::{Day, DemoArgs, size},
-    gdelt::slot_name,
-    memory::{human, rss_of},
+    args::DemoArgs,
+    exit::{Exit, Usage},
+    memory::rss_of,
+    units::{human, size},
 };
 
 /// Rows and columns of a curve.
@@ -57,7 +59,7 @@ pub(crate) fn run(demo: &DemoArgs) -> Result<Exit, Usage> {
     let days: Vec<Day> = std::iter::successors(Some(first), |day| Some(day.next())).take(demo.days as usize).collect();
     let urls: Vec<String> = days
         .iter()
-        .flat_map(|day| (0..96).map(|slot| format!("{base}/{}", slot_name(*day, slot, "export.CSV"))))
+        .flat_map(|day| (0..SLOTS).map(|slot| format!("{base}/{}", slot_name(*day, slot, "export.CSV"))))
         .collect();
     let list = std::env::temp_dir().join(format!("narrows-demo-{}.txt", std::process::id()));
     std::fs::write(&list, urls.join("\n"))?;

@@ -3,23 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::stream;
-use narrows::{Budget, Client, Fetch, NotFound, Options, Source, blocking};
+use narrows::{Budget, Client, Fetch, NotFound, Source, blocking, text::public_url};
+use narrows_origin::calendar::{Day, SLOTS, slot_name};
 
 use crate::{
-    Exit, Usage,
-    args::{Day, GdeltArgs, Table},
-    job::{Job, Output, run as run_job},
-    list::{self, Sources},
+    args::{GdeltArgs, Table},
+    exit::{Exit, Usage},
+    job::{Job, run as run_job},
+    list::{self, Line, Sources},
+    sink::Output,
 };
-
-/// Slots of 15 minutes in a day.
-const SLOTS: u32 = 96;
-
-/// The file's name for a slot, as GDELT has it: note the case.
-pub(crate) fn slot_name(day: Day, slot: u32, table: &str) -> String {
-    let Day { year, month, day } = day;
-    format!("{year:04}{month:02}{day:02}{:02}{:02}00.{table}.zip", slot / 4, slot % 4 * 15)
-}
 
 fn table_name(table: Table, translation: bool) -> &'static str {
     match (table, translation) {
@@ -68,19 +61,20 @@ fn by_date(gdelt: &GdeltArgs) -> Sources {
     let slots = days.flat_map(|day| (0..SLOTS).map(move |slot| (day, slot)));
     Box::pin(stream::iter(slots.map(move |(day, slot)| {
         let url = format!("{base}/{}", slot_name(day, slot, table));
-        Source { headers: headers.clone(), ..Source::new(url) }
+        Ok(Source::new(url).headers(headers.clone()))
     })))
 }
 
 /// Whether a line of a master list is of the days and the table asked for.
-fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Source) -> bool + Send + 'static {
+fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Line) -> bool + Send + 'static {
     let ending = format!(".{}.zip", table_name(gdelt.table, gdelt.translation));
     let stamp = |day: Day| u64::from(day.year) * 10_000 + u64::from(day.month * 100 + day.day);
     let days = stamp(gdelt.from)..=stamp(gdelt.to);
-    move |source| {
+    move |line| {
+        let Ok(source) = line else { return true }; // fails, rather than being passed over
         let name = source.url.rsplit('/').next().unwrap_or_default();
         let day = name.strip_suffix(ending.as_str()).filter(|stamp| stamp.len() == 14).and_then(|stamp| stamp.get(..8));
-        source.invalid.is_some() || day.and_then(|day| day.parse().ok()).is_some_and(|day: u64| days.contains(&day))
+        day.and_then(|day| day.parse().ok()).is_some_and(|day: u64| days.contains(&day))
     }
 }
 
@@ -95,28 +89,19 @@ fn origin_of(url: &str) -> &str {
 fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
     let keep = filter(gdelt);
     let client = Client::new(gdelt.transfers.client()?)?;
-    let source = Source { headers: gdelt.transfers.header.clone().into(), ..Source::new(url.as_str()) };
+    let source = Source::new(url.as_str()).headers(gdelt.transfers.header.clone());
     // Beside the job's budget and its runtime: the list must not wait for the slots, nor they for it.
     // The list says where the slots are: credentials go only where the user has said they belong.
     let own = origin_of(&url).to_owned();
     let base = origin_of(&gdelt.base).to_owned();
     let belongs = move |source: &Source| [own.as_str(), base.as_str()].contains(&origin_of(&source.url));
-    let options = Options { unpack: None, limit: 1, ..gdelt.transfers.options(false) };
-    Ok(list::in_background(narrows::public_url(&url), &gdelt.transfers.header, belongs, move |send| {
+    let options = gdelt.transfers.options(false).limit(1);
+    Ok(list::in_background(public_url(&url), &gdelt.transfers.header, belongs, move |send| {
         let needed = options.working_set(client.profile()).total();
         let mut files = blocking::iter([source], client, &Budget::new(needed), options)?;
-        Ok(files.next().map_or(Ok(()), |file| list::read_lines(file, keep, send))?)
+        let Some(mut file) = files.next() else { return Ok(()) };
+        list::read_lines(&mut file, keep, send)?;
+        file.finish();
+        Ok(())
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_named_as_published() {
-        let day = Day { year: 2026, month: 4, day: 3 };
-        assert_eq!(slot_name(day, 40, "export.CSV"), "20260403100000.export.CSV.zip");
-        assert_eq!(slot_name(day, 95, "translation.gkg.csv"), "20260403234500.translation.gkg.csv.zip");
-    }
 }

@@ -5,10 +5,11 @@ use std::path::Path;
 use futures_util::StreamExt;
 
 use crate::{
-    Exit, Usage,
     args::GetArgs,
-    job::{Job, Output, run as run_job},
+    exit::{Exit, Usage},
+    job::{Job, run as run_job},
     list,
+    sink::Output,
 };
 
 pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {

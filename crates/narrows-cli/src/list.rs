@@ -11,12 +11,14 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt, stream};
-use narrows::{BadLine, Source};
+use narrows::{Source, source::BadLine};
 use tokio::sync::mpsc;
 
-use crate::{Usage, tell};
+use crate::{exit::Usage, terminal::tell};
 
-pub(crate) type Sources = Pin<Box<dyn Stream<Item = Source> + Send>>;
+/// A line of a list.
+pub(crate) type Line = Result<Source, BadLine>;
+pub(crate) type Sources = Pin<Box<dyn Stream<Item = Line> + Send>>;
 
 /// Longest line of a list, in bytes; longer ones end the list, for it is none.
 const LINE_MAX: u64 = 64 << 10;
@@ -27,8 +29,7 @@ const BATCH: usize = 64;
 /// The addresses given as arguments.
 pub(crate) fn from_arguments(urls: &[String], headers: &[(String, String)]) -> Sources {
     let headers: Arc<[(String, String)]> = headers.into();
-    let sources: Vec<_> =
-        urls.iter().map(|url| Source { headers: headers.clone(), ..Source::new(url.as_str()) }).collect();
+    let sources: Vec<_> = urls.iter().map(|url| Ok(Source::new(url.as_str()).headers(headers.clone()))).collect();
     Box::pin(stream::iter(sources))
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn from_arguments(urls: &[String], headers: &[(String, String)]) -> S
 pub(crate) fn from_file(
     path: &Path,
     headers: &[(String, String)],
-    keep: impl FnMut(&Source) -> bool + Send + 'static,
+    keep: impl FnMut(&Line) -> bool + Send + 'static,
 ) -> Result<Sources, Usage> {
     let input: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
@@ -54,21 +55,20 @@ pub(crate) fn in_background(
     name: String,
     headers: &[(String, String)],
     belongs: impl Fn(&Source) -> bool + Send + 'static,
-    read: impl FnOnce(&mut dyn FnMut(Vec<Source>) -> bool) -> Result<(), Box<dyn Error>> + Send + 'static,
+    read: impl FnOnce(&mut dyn FnMut(Vec<Line>) -> bool) -> Result<(), Box<dyn Error>> + Send + 'static,
 ) -> Sources {
     let (sender, receiver) = mpsc::channel(1);
     let headers: Arc<[(String, String)]> = headers.into();
     thread::spawn(move || {
-        let mut send = |mut batch: Vec<Source>| {
-            let own = batch.iter_mut().filter(|source| belongs(source));
+        let mut send = |mut batch: Vec<Line>| {
+            let own = batch.iter_mut().flatten().filter(|source| belongs(source));
             own.for_each(|source| source.headers = headers.clone());
             sender.blocking_send(batch).is_ok()
         };
         if let Err(error) = read(&mut send) {
             // A list that breaks off must not look like one that has ended.
             tell(format_args!("narrows: {name}: {error}"));
-            let invalid = Some(BadLine { reason: "the list could not be read to its end" });
-            send(vec![Source { invalid, ..Source::new(name.as_str()) }]);
+            send(vec![Err(BadLine::new(&name, "the list could not be read to its end"))]);
         }
     });
     let batches = stream::unfold(receiver, |mut receiver| async move {
@@ -81,8 +81,8 @@ pub(crate) fn in_background(
 /// sent before the input is waited for.
 pub(crate) fn read_lines(
     input: impl Read,
-    mut keep: impl FnMut(&Source) -> bool,
-    send: &mut dyn FnMut(Vec<Source>) -> bool,
+    mut keep: impl FnMut(&Line) -> bool,
+    send: &mut dyn FnMut(Vec<Line>) -> bool,
 ) -> io::Result<()> {
     let mut input = BufReader::with_capacity(8 << 10, input);
     let mut batch = Vec::new();
@@ -114,7 +114,7 @@ mod tests {
     fn read(text: &[u8]) -> (Vec<String>, io::Result<()>) {
         let mut urls = Vec::new();
         let end = read_lines(text, |_| true, &mut |batch| {
-            urls.extend(batch.into_iter().map(|source| source.url.to_string()));
+            urls.extend(batch.into_iter().map(|source| source.expect("well-formed").url.to_string()));
             true
         });
         (urls, end)

@@ -2,28 +2,28 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod consume;
 mod demo;
+mod exit;
 mod gdelt;
 mod get;
 mod job;
 mod list;
 mod memory;
-mod naive;
-mod origin;
 mod output;
 mod plan;
 mod progress;
 mod record;
-mod spooled;
+mod sink;
+mod terminal;
+mod units;
 
-use std::{
-    fmt,
-    io::{self, IsTerminal, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, NaiveArgs, OriginArgs};
 use clap::Parser;
+use exit::{Exit, USAGE, Usage};
+use narrows_origin::{naive, serve};
 
 /// Of the allocators measured, the one whose resident memory stays closest to what is in use.
 #[global_allocator]
@@ -36,59 +36,30 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[unsafe(export_name = "_rjem_malloc_conf")]
 static SETTINGS: &[u8; 58] = b"narenas:1,dirty_decay_ms:200,muzzy_decay_ms:0,tcache:true\0";
 
-/// How a command ended.
-pub(crate) enum Exit {
-    /// All sources are done or skipped.
-    Success,
-    /// Some failed.
-    SomeFailed,
-    /// `--assert-peak` did not hold.
-    AssertionFailed,
-    /// Ctrl-C.
-    Interrupted,
-}
-
-/// What the command line asked for cannot be done; the text says why, and what would help.
-pub(crate) struct Usage(pub(crate) String);
-
-impl<E: std::error::Error> From<E> for Usage {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match cli.command {
         Command::Get(get) => get::run(get),
         Command::Plan(get) => plan::run(&get),
-        Command::Origin(origin) => origin::run(origin),
+        Command::Origin(origin) => serve(origin),
         Command::Gdelt(gdelt) => gdelt::run(gdelt),
         Command::Demo(demo) => demo::run(&demo),
-        Command::Naive(naive) => naive::run(&naive),
+        Command::Naive(NaiveArgs { list, limit }) => match naive::run(&list, limit) {
+            Ok(()) => Ok(Exit::Success),
+            Err(error) => Err(Usage(error.to_string())),
+        },
     };
     match ended {
-        Ok(Exit::Success) => ExitCode::SUCCESS,
-        Ok(Exit::SomeFailed) => ExitCode::from(1),
-        Ok(Exit::AssertionFailed) => ExitCode::from(3),
-        Ok(Exit::Interrupted) => ExitCode::from(130),
+        Ok(exit) => exit.into(),
         Err(Usage(text)) => {
-            tell(format_args!("narrows: {text}"));
-            ExitCode::from(2)
+            terminal::tell(format_args!("narrows: {text}"));
+            ExitCode::from(USAGE)
         }
     }
 }
 
-/// A line on stderr, in place of a progress line if there is one. Whoever closed stderr wants none.
-pub(crate) fn tell(line: fmt::Arguments<'_>) {
-    let mut stderr = io::stderr().lock();
-    let _ = match stderr.is_terminal() {
-        true => writeln!(stderr, "\r{line}\x1b[K"),
-        false => writeln!(stderr, "{line}"),
-    };
-}
-
-/// A runtime on all cores.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Usage> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+fn serve(origin: OriginArgs) -> Result<Exit, Usage> {
+    let OriginArgs { dir, port, seed, until_stdin_closes } = origin;
+    serve::run(serve::Options { dir, port, seed, until_stdin_closes })?;
+    Ok(Exit::Success)
 }

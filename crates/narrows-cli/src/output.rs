@@ -243,7 +243,7 @@ fn percent_decode(text: &str) -> String {
 }
 
 fn text_of(digits: &[u8]) -> Option<u8> {
-    narrows::parse_hex::<1>(std::str::from_utf8(digits).ok()?).map(|[byte]| byte)
+    narrows::source::parse_hex::<1>(std::str::from_utf8(digits).ok()?).map(|[byte]| byte)
 }
 
 /// The name without the ending of a compressed stream.

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write};
 
-use narrows::{Budget, Client, Fetch, OptionsError, WorkingSet};
+use narrows::{Budget, Client, Fetch, OptionsError, working_set::WorkingSet};
 
 use crate::{
-    Exit, Usage,
     args::GetArgs,
-    memory::{available, human},
+    exit::{Exit, Usage},
+    memory::available,
+    units::human,
 };
 
 /// Memory of the process beside the budget: code, runtime, connections' buffers, TLS, and what
@@ -61,17 +62,8 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
 
 fn print(set: &WorkingSet) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let terms = [
-        (set.exchange, "an open exchange: read buffers, flow control window"),
-        (set.segments, "segments that are drained"),
-        (set.content_decoder, "decoder of a content encoding, given back if there is none"),
-        (set.decoder, "decoder of archives; most of it entry names, given back once the size is known"),
-        (set.blocks, "blocks for the output"),
-        (set.collect, "room to collect whole files"),
-        (set.state, "state: timers, digests, names"),
-    ];
-    for (bytes, what) in terms.into_iter().filter(|(bytes, _)| *bytes > 0) {
-        writeln!(out, "{:>12}  {what}", human(bytes))?;
+    for (term, bytes) in set.iter().filter(|(_, bytes)| *bytes > 0) {
+        writeln!(out, "{:>12}  {}", human(bytes), term.describe())?;
     }
     writeln!(out, "{:>12}  one transfer, whatever it turns out to be", human(set.total()))
 }

@@ -1,17 +1,14 @@
 //! Progress on stderr: a line that redraws itself, or one every few seconds.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use narrows::{Handle, TokioClock};
+use narrows::{DefaultClock, Handle};
 
-use crate::{args::ProgressArg, memory::human};
+use crate::{args::ProgressArg, terminal, units::human};
 
 /// Tells how the window fares until it is dropped.
-pub(crate) async fn show(window: Handle<TokioClock>, how: ProgressArg) {
-    let redraws = how == ProgressArg::Auto && io::stderr().is_terminal();
+pub(crate) async fn show(window: Handle<DefaultClock>, how: ProgressArg) {
+    let redraws = how == ProgressArg::Auto && terminal::is_terminal();
     if how == ProgressArg::None || (how == ProgressArg::Auto && !redraws) {
         return std::future::pending().await;
     }
@@ -24,29 +21,28 @@ pub(crate) async fn show(window: Handle<TokioClock>, how: ProgressArg) {
         let rate = (stats.bytes_in - bytes) as f64 / then.elapsed().as_secs_f64();
         before = (Instant::now(), stats.bytes_in);
         let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
-        let retries = stats.attempts.saturating_sub(stats.admitted);
         let line = format!(
-            "{ended} ended ({} failed), {} of {} in flight, {retries} retries; {} in at {}/s, {} out; {} of {} charged",
+            "{ended} ended ({} failed), {} of {} in flight, {} retries; {} in at {}/s, {} out; {} of {} charged",
             stats.failed,
             stats.in_flight,
             stats.limit,
+            stats.retries,
             human(stats.bytes_in),
             human(rate as u64),
             human(stats.bytes_out),
             human(stats.reserved),
             human(stats.capacity),
         );
-        let mut stderr = io::stderr().lock();
-        let _ = match redraws {
-            true => write!(stderr, "\r{line}\x1b[K").and_then(|()| stderr.flush()),
-            false => writeln!(stderr, "{line}"),
-        };
+        match redraws {
+            true => terminal::redraw(&line),
+            false => terminal::tell(format_args!("{line}")),
+        }
     }
 }
 
 /// Clears the line that redraws itself.
 pub(crate) fn clear(how: ProgressArg) {
-    if how == ProgressArg::Auto && io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
+    if how == ProgressArg::Auto && terminal::is_terminal() {
+        terminal::clear();
     }
 }

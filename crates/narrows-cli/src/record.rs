@@ -1,18 +1,22 @@
 //! What is written down of every source: the report's lines and the summary.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, BufWriter, Write},
     os::unix::fs::MetadataExt,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use narrows::{Hex, Outcome, Report, public_url};
+use narrows::{
+    Observer, Outcome, Report,
+    report::{Hex, Stall},
+};
 use serde::Serialize;
 
-use crate::{Usage, memory, tell};
+use crate::{exit::Usage, terminal::tell, units::human};
 
 /// Failures told on stderr; the report has them all.
 const FAILURES_TOLD: u64 = 20;
@@ -21,15 +25,10 @@ pub(crate) struct Recorder(Mutex<State>);
 
 struct State {
     report: Option<BufWriter<File>>,
+    /// What consumers have found of sources that have not ended, by index: their lines.
+    found: HashMap<u64, u64>,
     report_error: Option<io::Error>,
     summary: Summary,
-}
-
-/// A source and what its consumer found.
-pub(crate) struct Ended {
-    pub(crate) report: Report,
-    /// Line feeds, and the last line if it has none.
-    pub(crate) lines: u64,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -51,7 +50,9 @@ pub(crate) struct Summary {
 #[derive(Serialize)]
 struct Line<'a> {
     index: u64,
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    url: &'a str,
     outcome: &'a str,
     /// Of a failure, its code; of a success, what proves that it is complete.
     kind: Option<&'a str>,
@@ -59,7 +60,9 @@ struct Line<'a> {
     retryable: Option<bool>,
     status: Option<u16>,
     attempts: u32,
+    requests: u32,
     bytes_received: u64,
+    bytes_accepted: u64,
     bytes_out: u64,
     entries: u64,
     lines: u64,
@@ -78,12 +81,26 @@ impl Recorder {
             File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
         };
         let report = report.map(open).transpose()?.map(BufWriter::new);
-        Ok(Self(Mutex::new(State { report, report_error: None, summary: Summary::default() })))
+        Ok(Self(Mutex::new(State { report, found: HashMap::new(), report_error: None, summary: Summary::default() })))
     }
 
-    pub(crate) fn record(&self, ended: &Ended) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ended { report, lines } = ended;
+    /// Notes what the consumer of a source has found: line feeds, and last lines without one.
+    pub(crate) fn found(&self, index: u64, lines: u64) {
+        self.state().found.insert(index, lines);
+    }
+
+    /// Whether a consumer of this source has found lines in it.
+    pub(crate) fn has_written(&self, index: u64) -> bool {
+        self.state().found.get(&index).is_some_and(|lines| *lines > 0)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, report: &Report) {
+        let mut state = self.state();
+        let lines = state.found.remove(&report.index).filter(|_| report.outcome.is_ok()).unwrap_or(0);
         let summary = &mut state.summary;
         let (kind, error, retryable) = match &report.outcome {
             Outcome::Done(proof) => {
@@ -115,17 +132,20 @@ impl Recorder {
         let Some(file) = &mut state.report else { return };
         let line = Line {
             index: report.index,
-            url: public_url(&report.url),
+            key: report.key.as_deref(),
+            url: &report.url,
             outcome: report.outcome.name(),
             kind,
             error: error.map(ToString::to_string),
             retryable,
             status: report.status,
             attempts: report.attempts,
+            requests: report.requests,
             bytes_received: report.bytes_received,
+            bytes_accepted: report.bytes_accepted,
             bytes_out: report.bytes_out,
             entries: report.entries,
-            lines: *lines,
+            lines,
             sha256: report.sha256.map(|digest| Hex(&digest).to_string()),
             elapsed_ms: millis(report.elapsed),
         };
@@ -137,12 +157,12 @@ impl Recorder {
 
     /// The counts so far.
     pub(crate) fn summary(&self) -> Summary {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).summary.clone()
+        self.state().summary.clone()
     }
 
     /// Completes the report.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         if let Some(error) = state.report_error.take() {
             return Err(error);
         }
@@ -153,6 +173,19 @@ impl Recorder {
             }),
             None => Ok(()),
         }
+    }
+}
+
+/// A recorder that the window tells how its sources end.
+pub(crate) struct Told(pub(crate) Arc<Recorder>);
+
+impl Observer for Told {
+    fn ended(&self, report: &Report) {
+        self.0.record(report);
+    }
+
+    fn stalled(&self, stall: &Stall) {
+        tell(format_args!("narrows: {stall}"));
     }
 }
 
@@ -168,7 +201,6 @@ pub(crate) fn millis(time: Duration) -> u64 {
 impl Summary {
     pub(crate) fn text(&self) -> String {
         let Self { done, failed, skipped, cancelled, entries, lines, .. } = self;
-        let human = memory::human;
         let seconds = self.elapsed_ms as f64 / 1000.0;
         let rate = human((self.bytes_received as f64 / seconds.max(0.001)) as u64);
         let rss = self.peak_rss_bytes.map_or(String::new(), |rss| format!("; the process had {} at most", human(rss)));

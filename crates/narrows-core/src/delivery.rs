@@ -211,6 +211,11 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         self.shared.lock().failure()
     }
 
+    /// Adds words of the consumer's own to the failure it is over with, if it is.
+    pub fn explain(&mut self, detail: &str) {
+        self.shared.lock().explain(detail);
+    }
+
     /// Says that the consumer has committed what came, and gives the report: done if everything
     /// has come, skipped or failed if that is how it ended, cancelled if there was more to come.
     pub fn finish(mut self) -> Report {

@@ -169,6 +169,12 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         }
     }
 
+    pub(crate) fn explain(&mut self, detail: &str) {
+        if let Some(Over::Failed(failure)) = &mut self.over {
+            failure.detail = Some(detail.into());
+        }
+    }
+
     /// Fails it for a reason on the consumer's side, also where everything has come; if it has
     /// failed before, that stands.
     pub(crate) fn refuse(&mut self, kind: FailureKind) -> Failure {

@@ -137,6 +137,7 @@ impl Counters {
         self.started.insert((at, index));
         self.stats.queued -= 1;
         self.stats.in_flight += 1;
+        self.stats.in_flight_peak = self.stats.in_flight_peak.max(self.stats.in_flight);
     }
 
     /// A source is no longer in flight; what becomes of it is the consumer's to say.

@@ -58,6 +58,10 @@ pub struct Stats {
     pub uncommitted: u64,
     /// Most transfers that may be in flight.
     pub limit: u64,
+    /// Most transfers that were in flight at once.
+    pub in_flight_peak: u64,
+    /// Sources that had to wait for memory, though a place was free.
+    pub memory_waits: u64,
     /// Bytes received.
     pub bytes_in: u64,
     /// Bytes received again or in vain.

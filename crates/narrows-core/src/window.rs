@@ -79,7 +79,10 @@ pub struct Window<F: Fetch, C: Clock, S> {
     next_index: u64,
     /// The next source, waiting for memory: never more than one is pulled ahead.
     admitting: Option<Admission<C>>,
+    /// Nothing more is pulled: the list has ended, or the window was cancelled.
     exhausted: bool,
+    /// The list has ended; it must not be asked again.
+    list_ended: bool,
     flights: FuturesUnordered<InFlight<F, C>>,
     /// Admitted and not yet ready. `undelivered + ready.len() <= limit`, but for a lowered limit.
     undelivered: usize,
@@ -92,6 +95,7 @@ struct Admission<C: Clock> {
     invalid: Option<BadLine>,
     set: WorkingSet,
     claim: Claim,
+    has_waited: bool,
     watch: StallWatch<C>,
 }
 
@@ -149,6 +153,7 @@ where
             next_index: 0,
             admitting: None,
             exhausted: false,
+            list_ended: false,
             flights: FuturesUnordered::new(),
             undelivered: 0,
             options: Arc::new(options),
@@ -193,8 +198,11 @@ where
     pub async fn cancel_list(&mut self) {
         self.exhausted = true;
         self.admitting = None;
-        while let Some(listed) = poll_fn(|cx| Pin::new(&mut self.sources).poll_next(cx)).await {
-            drop(self.pull(listed));
+        while !self.list_ended {
+            match poll_fn(|cx| Pin::new(&mut self.sources).poll_next(cx)).await {
+                Some(listed) => drop(self.pull(listed)),
+                None => self.list_ended = true,
+            }
         }
     }
 
@@ -255,7 +263,7 @@ where
                     return Poll::Pending;
                 }
                 let Some(listed) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
-                    self.exhausted = true;
+                    (self.exhausted, self.list_ended) = (true, true);
                     continue;
                 };
                 let (ticket, invalid) = self.pull(listed);
@@ -263,7 +271,7 @@ where
                 match self.budget.claim(set.total()) {
                     Ok(claim) => {
                         let watch = StallWatch::default();
-                        self.admitting = Some(Admission { ticket, invalid, set, claim, watch });
+                        self.admitting = Some(Admission { ticket, invalid, set, claim, has_waited: false, watch });
                     }
                     Err(_) => unreachable!("the largest working set was checked against the budget"),
                 }
@@ -273,6 +281,9 @@ where
                 Poll::Ready(reservation) => reservation,
                 Poll::Pending => {
                     let needed = admission.claim.bytes();
+                    if !std::mem::replace(&mut admission.has_waited, true) {
+                        self.ledger.lock().stats.memory_waits += 1;
+                    }
                     admission.watch.poll(cx, &self.clock, &self.budget, &self.ledger, needed);
                     return Poll::Pending;
                 }

@@ -22,7 +22,7 @@ mod scenario;
 mod world;
 
 pub use content::{Content, Packing, Style, gzip, rows, zip};
-pub use narrows_core::Prng;
+pub use narrows_core::{Prng, report::Hex};
 pub use origin::{Faults, Manner, SimBody, SimError, SimExchange, SimOrigin, Spec};
 pub use plan::{Consumer, Expected, Plan, WindowPlan};
 pub use scenario::{Summary, Violation, check, digest, run};

@@ -1,14 +1,10 @@
 //! An HTTP origin on 127.0.0.1: real files or generated ones, and faults on request.
 
-mod body;
-mod content;
-mod faults;
-mod generate;
-
 use std::{
     convert::Infallible,
     io::{self, Read, Write},
     net::Ipv4Addr,
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -24,24 +20,41 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 
-use self::{
+use crate::{
     body::OriginBody,
     content::{Content, Library},
     faults::Faults,
 };
-use crate::{Exit, Usage, args::OriginArgs, runtime};
 
 /// Longest content that is packed as it is asked for: that is done in memory.
 const GZIP_BYTES_MAX: u64 = 64 << 20;
 
-pub(crate) fn run(origin: OriginArgs) -> Result<Exit, Usage> {
+/// What to serve, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Serve the files of this directory, too.
+    pub dir: Option<PathBuf>,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// What generated content is drawn from.
+    pub seed: u64,
+    /// End when stdin is closed.
+    pub until_stdin_closes: bool,
+}
+
+/// Serves on 127.0.0.1 until it is interrupted. The first line on stdout is the base address.
+///
+/// # Errors
+///
+/// Where the port is taken, or there is no runtime to be had.
+pub fn run(origin: Options) -> io::Result<()> {
     if origin.until_stdin_closes {
         std::thread::spawn(|| {
             let _ = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
         });
     }
-    runtime()?.block_on(async {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, origin.port)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let mut out = io::stdout().lock();
@@ -77,7 +90,7 @@ pub(crate) fn run(origin: OriginArgs) -> Result<Exit, Usage> {
             () = served => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-        Ok(Exit::Success)
+        Ok(())
     })
 }
 

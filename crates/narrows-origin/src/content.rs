@@ -14,17 +14,17 @@ use bytes::Bytes;
 use hyper::Uri;
 use narrows_sim::{Prng, gzip};
 
-use super::generate;
+use crate::generate;
 
 /// Generated files that are kept, in bytes.
 const CACHE_BYTES: u64 = 512 << 20;
 
-pub(super) struct Library {
+pub(crate) struct Library {
     base: String,
     directory: Option<PathBuf>,
     seed: u64,
     /// Bodies that are being sent: each holds a clone.
-    pub(super) open: Arc<()>,
+    pub(crate) open: Arc<()>,
     state: Mutex<State>,
 }
 
@@ -39,7 +39,7 @@ struct State {
 }
 
 #[derive(Clone)]
-pub(super) enum Content {
+pub(crate) enum Content {
     Memory(Bytes),
     File(Arc<File>, u64),
     /// So many bytes, drawn from a seed where they are read.
@@ -50,7 +50,7 @@ pub(super) enum Content {
 }
 
 impl Library {
-    pub(super) fn new(base: String, directory: Option<PathBuf>, seed: u64) -> Self {
+    pub(crate) fn new(base: String, directory: Option<PathBuf>, seed: u64) -> Self {
         Self { base, directory, seed, open: Arc::default(), state: Mutex::default() }
     }
 
@@ -59,7 +59,7 @@ impl Library {
     }
 
     /// How many requests for this address came before.
-    pub(super) fn count(&self, uri: &Uri) -> u64 {
+    pub(crate) fn count(&self, uri: &Uri) -> u64 {
         let mut state = self.state();
         if state.counts.len() > 100_000 {
             state.counts.clear();
@@ -69,7 +69,7 @@ impl Library {
         *count - 1
     }
 
-    pub(super) async fn content(&self, path: &str, query: &str, version: u64) -> Option<Content> {
+    pub(crate) async fn content(&self, path: &str, query: &str, version: u64) -> Option<Content> {
         if let Some(content) = self.directory.as_deref().and_then(|directory| open(directory, path)) {
             return Some(content);
         }
@@ -151,7 +151,7 @@ fn open(directory: &Path, path: &str) -> Option<Content> {
 }
 
 impl Content {
-    pub(super) fn length(&self) -> u64 {
+    pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File(_, length) | Self::Noise { length, .. } => *length,
@@ -159,7 +159,7 @@ impl Content {
     }
 
     /// What its validator is made of: another one for other bytes.
-    pub(super) fn tag(&self) -> u64 {
+    pub(crate) fn tag(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         match self {
             Self::Memory(bytes) => {
@@ -175,7 +175,7 @@ impl Content {
     }
 
     /// The bytes from `at`, at most `length` and at least one.
-    pub(super) fn read(&self, at: u64, length: u64) -> io::Result<Bytes> {
+    pub(crate) fn read(&self, at: u64, length: u64) -> io::Result<Bytes> {
         match self {
             Self::Memory(bytes) => Ok(bytes.slice(at as usize..(at + length) as usize)),
             Self::File(file, _) => {
@@ -199,7 +199,7 @@ impl Content {
     }
 
     /// The same, packed as a content encoding.
-    pub(super) fn gzipped(&self) -> Self {
+    pub(crate) fn gzipped(&self) -> Self {
         let bytes = self.read(0, self.length()).unwrap_or_default();
         Self::Memory(gzip(&bytes).into())
     }

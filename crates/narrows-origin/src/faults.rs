@@ -3,32 +3,32 @@
 use std::time::Duration;
 
 #[derive(Debug, Default)]
-pub(super) struct Faults {
-    pub(super) status: Option<u16>,
-    pub(super) retry_after: Option<u64>,
+pub(crate) struct Faults {
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<u64>,
     /// Offsets in the body at which it breaks off, ends early, or stops.
-    pub(super) reset: Option<u64>,
-    pub(super) cut: Option<u64>,
-    pub(super) stall: Option<u64>,
+    pub(crate) reset: Option<u64>,
+    pub(crate) cut: Option<u64>,
+    pub(crate) stall: Option<u64>,
     /// Bytes a second.
-    pub(super) rate: Option<u64>,
-    pub(super) latency: Option<Duration>,
-    pub(super) no_ranges: bool,
-    pub(super) no_length: bool,
-    pub(super) no_etag: bool,
-    pub(super) weak_etag: bool,
-    pub(super) wrong_range: bool,
-    pub(super) gzip: bool,
-    pub(super) change: bool,
+    pub(crate) rate: Option<u64>,
+    pub(crate) latency: Option<Duration>,
+    pub(crate) no_ranges: bool,
+    pub(crate) no_length: bool,
+    pub(crate) no_etag: bool,
+    pub(crate) weak_etag: bool,
+    pub(crate) wrong_range: bool,
+    pub(crate) gzip: bool,
+    pub(crate) change: bool,
     /// No header but the platform's own choice is shown to pages of other origins, or nothing is.
-    pub(super) hide: bool,
-    pub(super) no_cors: bool,
-    pub(super) redirect: Option<String>,
+    pub(crate) hide: bool,
+    pub(crate) no_cors: bool,
+    pub(crate) redirect: Option<String>,
 }
 
 impl Faults {
     /// Reads them from a query; `count` requests for this address came before.
-    pub(super) fn parse(query: &str, count: u64) -> Self {
+    pub(crate) fn parse(query: &str, count: u64) -> Self {
         let mut faults = Self::default();
         let mut times = u64::MAX;
         for pair in query.split('&') {

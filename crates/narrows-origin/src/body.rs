@@ -12,12 +12,12 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::{Sleep, sleep};
 
-use super::{content::Content, faults::Faults};
+use crate::{content::Content, faults::Faults};
 
 /// Bytes handed to the connection at once.
 const CHUNK: u64 = 64 << 10;
 
-pub(super) struct OriginBody {
+pub(crate) struct OriginBody {
     content: Option<Content>,
     /// Counted among those that are being sent.
     _open: Option<Arc<()>>,
@@ -34,12 +34,12 @@ pub(super) struct OriginBody {
 }
 
 impl OriginBody {
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let (reset, cut, stall, rate) = (None, None, None, None);
         Self { content: None, _open: None, at: 0, end: 0, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }
     }
 
-    pub(super) fn new(content: Content, at: u64, end: u64, faults: &Faults, open: Arc<()>) -> Self {
+    pub(crate) fn new(content: Content, at: u64, end: u64, faults: &Faults, open: Arc<()>) -> Self {
         let Faults { reset, cut, stall, rate, .. } = *faults;
         let (content, open) = (Some(content), Some(open));
         Self { content, _open: open, at, end, sent: 0, reset, cut, stall, rate, flushed: false, wait: None }

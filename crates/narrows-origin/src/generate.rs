@@ -4,8 +4,9 @@
 use std::fmt::Write;
 
 use md5::{Digest, Md5};
-use narrows::Hex;
-use narrows_sim::{Prng, Style, gzip, zip};
+use narrows_sim::{Hex, Prng, Style, gzip, zip};
+
+use crate::calendar::{Day, SLOTS, slot_name};
 
 const ACTORS: [&str; 12] = [
     "USA\tUNITED STATES\tUSA",
@@ -43,7 +44,7 @@ const WORDS: [&str; 24] = [
 const EVENT_ROWS: u64 = 1400;
 
 /// The zip of a slot, or `None` if the name is none of GDELT's.
-pub(super) fn slot(name: &str, seed: u64) -> Option<Vec<u8>> {
+pub(crate) fn slot(name: &str, seed: u64) -> Option<Vec<u8>> {
     let (stamp, table) = name.strip_suffix(".zip")?.split_once('.')?;
     let table = table.strip_prefix("translation.").unwrap_or(table);
     let row = match table {
@@ -67,15 +68,15 @@ pub(super) fn slot(name: &str, seed: u64) -> Option<Vec<u8>> {
 }
 
 /// Names of the export slots of some days from `from` (`YYYYMMDD`) on.
-pub(super) fn slot_names(from: &str, days: u64) -> Option<impl Iterator<Item = String>> {
+pub(crate) fn slot_names(from: &str, days: u64) -> Option<impl Iterator<Item = String>> {
     let number = |range: std::ops::Range<usize>| from.get(range)?.parse::<u32>().ok();
-    let first = crate::args::Day { year: number(0..4)?, month: number(4..6)?, day: number(6..8)? };
+    let first = Day { year: number(0..4)?, month: number(4..6)?, day: number(6..8)? };
     let days = std::iter::successors(Some(first), |day| Some(day.next())).take(days as usize);
-    Some(days.flat_map(|day| (0..96).map(move |slot| crate::gdelt::slot_name(day, slot, "export.CSV"))))
+    Some(days.flat_map(|day| (0..SLOTS).map(move |slot| slot_name(day, slot, "export.CSV"))))
 }
 
 /// A line of a master list.
-pub(super) fn master_line(zip: &[u8], url: &str) -> String {
+pub(crate) fn master_line(zip: &[u8], url: &str) -> String {
     format!("{} {} {url}\n", zip.len(), Hex(&Md5::digest(zip)))
 }
 
@@ -133,7 +134,7 @@ fn knowledge(text: &mut String, date: u64, prng: &mut Prng) {
 }
 
 /// Trades or ticks, packed as a zip or as gzip.
-pub(super) fn series(name: &str, seed: u64, length: usize, zipped: bool) -> Vec<u8> {
+pub(crate) fn series(name: &str, seed: u64, length: usize, zipped: bool) -> Vec<u8> {
     let mut prng = Prng::new(seed);
     let mut text = String::with_capacity(length + 128);
     let (mut price, mut time) = (6_183_763_u64, 1_767_225_600_000_000_u64);
