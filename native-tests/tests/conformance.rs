@@ -1,13 +1,13 @@
 //! The adapter against the embedded origin, over HTTP/1.1 and HTTP/2.
 
-use narrows::{Client, ClientOptions, TokioClock};
+use narrows::{Client, ClientOptions, DefaultClock, Protocol};
 use narrows_sim::conformance::{CASES, NATIVE_CASES, run};
 use native_tests::Origin;
 
 async fn conforms(options: ClientOptions) {
     let origin = Origin::start(&[]);
     let client = Client::new(options).unwrap();
-    let clock = TokioClock::new();
+    let clock = DefaultClock::new();
     let cases = CASES.iter().chain(NATIVE_CASES);
     let results = cases.map(|case| run(*case, &client, &clock, &origin.base));
     let failed: Vec<String> =
@@ -22,5 +22,5 @@ async fn over_http_1() {
 
 #[tokio::test]
 async fn over_http_2() {
-    conforms(ClientOptions { http2_prior_knowledge: true, limit: 40, ..ClientOptions::default() }).await;
+    conforms(ClientOptions::new().protocol(Protocol::Http2PriorKnowledge)).await;
 }

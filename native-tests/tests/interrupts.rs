@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use narrows::{Budget, Client, ClientOptions, Options, Source, TokioClock, Window};
+use narrows::{Budget, Client, ClientOptions, DefaultClock, Options, Protocol, Source, Window};
 use native_tests::{Origin, files, narrows, report};
 
 fn signal(name: &str, id: u32) {
@@ -88,12 +88,11 @@ fn a_killed_run_leaves_no_partial_file_and_is_swept_up_after() {
 async fn dropping_everything_closes_every_connection() {
     let origin = Origin::start(&[]);
     for (polls, http2) in [(0, false), (3, false), (3, true), (8, true)] {
-        let options = ClientOptions { http2_prior_knowledge: http2, ..ClientOptions::default() };
-        let client = Client::new(options).unwrap();
+        let protocol = if http2 { Protocol::Http2PriorKnowledge } else { Protocol::Http1 };
+        let client = Client::new(ClientOptions::new().protocol(protocol)).unwrap();
         let budget = Budget::new(64 << 20);
         let urls = (0..10).map(|index| Source::new(origin.url(&format!("/bytes/50000000?name={index}"))));
-        let options = Options { unpack: None, ..Options::default() };
-        let mut window = Window::from_iter(urls, client, TokioClock::new(), &budget, options).unwrap();
+        let mut window = Window::from_iter(urls, client, DefaultClock::new(), &budget, Options::new()).unwrap();
         let mut deliveries = Vec::new();
         let mut blocks = Vec::new();
         for _ in 0..polls {

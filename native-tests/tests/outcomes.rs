@@ -26,7 +26,7 @@ fn faults_end_in_the_right_outcome_and_exit_code() {
         (origin.url("/bytes/70008?status=404"), "failed", "not_found"),
         ("12 nonsense".into(), "failed", "bad_line"),
         ("ftp://127.0.0.1/x".into(), "failed", "bad_url"),
-        ("http://127.0.0.1:1/refused".into(), "failed", "connect"),
+        ("http://127.0.0.1:1/refused".into(), "failed", "refused"),
     ];
     let text: Vec<&str> = sources.iter().map(|(line, ..)| line.as_str()).collect();
     fs::write(&list, text.join("\n")).unwrap();

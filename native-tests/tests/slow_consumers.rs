@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use narrows::{Budget, Client, ClientOptions, Options, Outcome, Source, TokioClock, Window, for_each};
+use narrows::{Budget, Client, ClientOptions, DefaultClock, Options, Outcome, Protocol, Source, Window, for_each};
 use native_tests::Origin;
 
 const FILES: u64 = 10;
@@ -15,14 +15,14 @@ const LENGTH: u64 = 50_000_000;
 /// longer than the idle timeout.
 async fn slowly(http2: bool, stop: Duration, idle_timeout: Duration) {
     let origin = Origin::start(&[]);
-    let options = ClientOptions { http2_prior_knowledge: http2, ..ClientOptions::default() };
-    let client = Client::new(options).unwrap();
+    let protocol = if http2 { Protocol::Http2PriorKnowledge } else { Protocol::Http1 };
+    let client = Client::new(ClientOptions::new().protocol(protocol).http2_window(256 << 10)).unwrap();
     let budget = Budget::new(16 << 20);
     let sources = (0..FILES).map(|index| Source::new(origin.url(&format!("/bytes/{LENGTH}?name={index}"))));
-    let options = Options { idle_timeout, sha256: true, ..Options::default() };
+    let options = Options::new().idle_timeout(idle_timeout).sha256(true);
     let needed = options.working_set(narrows::Fetch::profile(&client)).total() * FILES;
     assert!(needed <= budget.capacity(), "all ten are in flight at once: {needed}");
-    let mut window = Window::from_iter(sources, client, TokioClock::new(), &budget, options).unwrap();
+    let mut window = Window::from_iter(sources, client, DefaultClock::new(), &budget, options).unwrap();
     let handle = window.handle();
     let reports = Arc::new(Mutex::new(Vec::new()));
     let start = Instant::now();
@@ -44,7 +44,7 @@ async fn slowly(http2: bool, stop: Duration, idle_timeout: Duration) {
                     tokio::time::sleep(stop).await;
                 }
             }
-            reports.lock().unwrap().push((delivery.report().unwrap(), taken));
+            reports.lock().unwrap().push((delivery.finish(), taken));
         }
     })
     .await;

@@ -14,7 +14,7 @@ use std::{
 use async_lock::SemaphoreGuardArc;
 use bytes::Bytes;
 use js_sys::{ArrayBuffer, Function, Reflect, Uint8Array};
-use narrows_core::Body;
+use narrows_core::fetch::Body;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStream, ReadableStreamByobReader, ReadableStreamDefaultReader};
@@ -32,8 +32,8 @@ pub(crate) const BUFFER_BYTES: u32 = 256 << 10;
 #[derive(Clone, Default)]
 pub(crate) struct Buffers {
     kept: Rc<RefCell<Vec<ArrayBuffer>>>,
-    /// Bytes drained that the collector has not been told of.
-    untold: Rc<Cell<u32>>,
+    /// Bytes drained since the collector was last told of some.
+    uncounted: Rc<Cell<u32>>,
 }
 
 /// What a response leaves behind in the browser is small to the collector and large to the
@@ -58,11 +58,11 @@ impl Buffers {
     }
 
     fn drained(&self, bytes: usize) {
-        let untold = self.untold.get().saturating_add(u32::try_from(bytes).unwrap_or(TELL_BYTES));
-        if untold >= TELL_BYTES {
+        let uncounted = self.uncounted.get().saturating_add(u32::try_from(bytes).unwrap_or(TELL_BYTES));
+        if uncounted >= TELL_BYTES {
             drop(ArrayBuffer::new(TELL_BYTES));
         }
-        self.untold.set(untold % TELL_BYTES);
+        self.uncounted.set(uncounted % TELL_BYTES);
     }
 }
 
@@ -107,6 +107,12 @@ enum Reader {
     Default(ReadableStreamDefaultReader),
     /// There was no body, or it has ended.
     None,
+}
+
+impl std::fmt::Debug for FetchedBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchedBody").finish_non_exhaustive()
+    }
 }
 
 impl FetchedBody {

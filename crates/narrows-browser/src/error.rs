@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-use narrows_core::{FetchError, FetchErrorKind};
+use narrows_core::fetch::{FetchError, FetchErrorKind};
 use wasm_bindgen::JsValue;
 
 use crate::host;

@@ -1,7 +1,9 @@
 //! One request up to the head of its answer.
 
 use std::{
+    borrow::Cow,
     cell::Cell,
+    fmt,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -9,7 +11,7 @@ use std::{
 };
 
 use js_sys::Date;
-use narrows_core::{ByteRange, ContentRange, FetchErrorKind, Head, Request, Response};
+use narrows_core::fetch::{ByteRange, FetchErrorKind, Head, Request, Response};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCache, RequestInit, RequestMode, RequestRedirect, ResponseType, Url};
@@ -17,8 +19,8 @@ use web_sys::{AbortController, Headers, RequestCache, RequestInit, RequestMode, 
 use crate::{
     body::{AbortOnDrop, FetchedBody},
     error::BrowserError,
-    fetch::Inner,
     host::{self, Page},
+    shared::Shared,
 };
 
 /// An exchange up to the response's head. Dropping it aborts it.
@@ -28,13 +30,19 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(adapter: Rc<Inner>, request: Request) -> Self {
+    pub(crate) fn new(adapter: Rc<Shared>, request: Request) -> Self {
         let queued = Rc::new(Cell::new(false));
         Self { run: Box::pin(run(adapter, request, queued.clone())), queued }
     }
 
     pub(crate) fn is_queued(&self) -> bool {
         self.queued.get()
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("queued", &self.queued).finish_non_exhaustive()
     }
 }
 
@@ -47,7 +55,7 @@ impl Future for Exchange {
 }
 
 async fn run(
-    adapter: Rc<Inner>,
+    adapter: Rc<Shared>,
     request: Request,
     queued: Rc<Cell<bool>>,
 ) -> Result<Response<FetchedBody>, BrowserError> {
@@ -148,7 +156,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 async fn ask(
-    adapter: &Inner,
+    adapter: &Shared,
     request: &Request,
     range: Option<ByteRange>,
     target: &Target,
@@ -183,7 +191,7 @@ async fn ask(
 
 /// `fetch()` says the same of a dead network and of a refusal by CORS. A request whose answer
 /// nobody may read tells whether the origin is there; if so, `None`.
-async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<BrowserError> {
+async fn refusal(adapter: &Shared, target: &Target, reason: &JsValue) -> Option<BrowserError> {
     if target.is_mixed {
         let text = "a page loaded over https may not load from http: give an https address";
         return Some(BrowserError::new(FetchErrorKind::Blocked, text));
@@ -219,31 +227,15 @@ async fn refusal(adapter: &Inner, target: &Target, reason: &JsValue) -> Option<B
 
 fn head(response: &web_sys::Response) -> Head {
     let headers = response.headers();
-    let text = |name: &str| headers.get(name).ok().flatten();
-    // The platform has decoded the body, so that its length is anyone's guess.
-    let is_decoded = text("content-encoding").is_some_and(|name| !name.trim().eq_ignore_ascii_case("identity"));
-    let length = text("content-length").filter(|_| !is_decoded);
-    Head {
-        status: response.status(),
-        length: length.and_then(|length| length.trim().parse().ok()),
-        range: text("content-range").as_deref().and_then(ContentRange::parse),
-        // It is kept for as long as the transfer lasts; no honest one is longer.
-        etag: text("etag").filter(|etag| etag.len() <= 1024).map(Into::into),
-        modified: text("last-modified").filter(|date| date.len() <= 64).map(Into::into),
-        accepts_ranges: text("accept-ranges").is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
-        retry_after: text("retry-after").as_deref().and_then(retry_after),
-        encoding: None,
-        decoded: is_decoded,
-        hidden: response.type_() == ResponseType::Cors,
-    }
+    let header = |name: &str| headers.get(name).ok().flatten().map(Cow::from);
+    let mut head = Head::parse(response.status(), header, until).decoded_by_platform();
+    head.hidden = response.type_() == ResponseType::Cors;
+    head
 }
 
-/// Seconds, or a date (RFC 9110, 10.2.3) as the time from now until then.
-fn retry_after(value: &str) -> Option<Duration> {
-    if let Ok(seconds) = value.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let left = Date::parse(value) - Date::now();
+/// The time from now until a date of HTTP.
+fn until(date: &str) -> Option<Duration> {
+    let left = Date::parse(date) - Date::now();
     // Not a date: not a number.
     (!left.is_nan()).then(|| Duration::from_millis(left.max(0.0) as u64))
 }

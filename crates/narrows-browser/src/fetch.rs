@@ -1,88 +1,26 @@
 //! The adapter: what holds for all its exchanges.
 
-use std::{
-    cell::{OnceCell, RefCell},
-    collections::HashMap,
-    rc::Rc,
-    sync::{Arc, Weak},
-};
+use std::{fmt, rc::Rc};
 
-use async_lock::Semaphore;
-use narrows_core::{Fetch, Profile, Request};
-use web_sys::{RequestCache, RequestCredentials};
+use narrows_core::fetch::{Fetch, Profile, Request};
 
 use crate::{
-    body::{BUFFER_BYTES, Buffers, FetchedBody},
+    body::{BUFFER_BYTES, FetchedBody},
     error::BrowserError,
     exchange::Exchange,
-    host::Page,
+    shared::{BrowserOptions, Shared},
 };
-
-/// How exchanges are made.
-#[derive(Clone, Copy, Debug)]
-pub struct BrowserOptions {
-    /// Bodies open at once for one host; browsers open six over HTTP/1.1. Default 6.
-    pub bodies_per_host: usize,
-    /// Whether cookies are sent. Default: to the page's own origin only.
-    pub credentials: RequestCredentials,
-    /// What the HTTP cache does. Default: nothing is stored, for segments of two versions must
-    /// not mix and large files would only drive others out.
-    pub cache: RequestCache,
-    /// Bytes that the browser may hold of a body before it is drained, to be charged to every
-    /// transfer: those of a segment, and of the caller's copies. Default 1 MiB.
-    pub outside_bytes: u64,
-}
-
-impl Default for BrowserOptions {
-    fn default() -> Self {
-        Self {
-            bodies_per_host: 6,
-            credentials: RequestCredentials::SameOrigin,
-            cache: RequestCache::NoStore,
-            outside_bytes: 1 << 20,
-        }
-    }
-}
 
 /// Fetches through the platform's `fetch()`, in segments that are drained as they arrive.
 ///
 /// Clones share their connections' places and buffers.
 #[derive(Clone)]
-pub struct BrowserFetch(pub(crate) Rc<Inner>);
-
-pub(crate) struct Inner {
-    pub(crate) options: BrowserOptions,
-    pub(crate) buffers: Buffers,
-    /// Whose page this is; asked once, for it does not change.
-    pub(crate) page: OnceCell<Option<Page>>,
-    /// Places by origin, for as long as somebody has or awaits one.
-    places: RefCell<HashMap<String, Weak<Semaphore>>>,
-}
-
-/// Origins that are remembered before those without open bodies are forgotten.
-const ORIGINS_KEPT: usize = 64;
-
-impl Inner {
-    /// The places for open bodies of an origin, in the order of asking.
-    pub(crate) fn places(&self, origin: &str) -> Arc<Semaphore> {
-        let mut places = self.places.borrow_mut();
-        if let Some(known) = places.get(origin).and_then(Weak::upgrade) {
-            return known;
-        }
-        if places.len() >= ORIGINS_KEPT {
-            places.retain(|_, places| places.strong_count() > 0);
-        }
-        let new = Arc::new(Semaphore::new(self.options.bodies_per_host.max(1)));
-        places.insert(origin.to_owned(), Arc::downgrade(&new));
-        new
-    }
-}
+pub struct BrowserFetch(Rc<Shared>);
 
 impl BrowserFetch {
     /// An adapter of its own places and buffers.
     pub fn new(options: BrowserOptions) -> Self {
-        let (buffers, page, places) = (Buffers::default(), OnceCell::new(), RefCell::default());
-        Self(Rc::new(Inner { options, buffers, page, places }))
+        Self(Rc::new(Shared::new(options)))
     }
 }
 
@@ -102,5 +40,11 @@ impl Fetch for BrowserFetch {
 
     fn is_queued(&self, exchange: &Exchange) -> bool {
         exchange.is_queued()
+    }
+}
+
+impl fmt::Debug for BrowserFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrowserFetch").field("options", &self.0.options).finish_non_exhaustive()
     }
 }

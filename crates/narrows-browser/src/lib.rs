@@ -29,11 +29,13 @@ mod error;
 mod exchange;
 mod fetch;
 mod host;
+mod shared;
 mod spool;
 
 pub use body::FetchedBody;
 pub use clock::{BrowserClock, BrowserSleep};
 pub use error::BrowserError;
 pub use exchange::Exchange;
-pub use fetch::{BrowserFetch, BrowserOptions};
+pub use fetch::BrowserFetch;
+pub use shared::BrowserOptions;
 pub use spool::{MemoryFile, MemorySpool, OpfsFile, OpfsSpool, SpoolError};

@@ -16,7 +16,11 @@ use std::{
 };
 
 use js_sys::{Function, Object, Promise, Reflect};
-use narrows_core::{Budget, Clock, Reservation, Spool, SpoolFile};
+use narrows_core::{
+    Budget, Clock,
+    budget::Reservation,
+    spool::{Spool, SpoolFile},
+};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
@@ -291,7 +295,7 @@ impl Spool for MemorySpool {
     fn create(&self, bytes_max: u64) -> Self::Create {
         // Who asks has a transfer's memory already, and so must not wait for more.
         let claim = self.0.claim(bytes_max).ok();
-        let granted = claim.map(|mut claim| claim.poll(&mut Context::from_waker(Waker::noop())));
+        let granted = claim.map(|mut claim| Pin::new(&mut claim).poll(&mut Context::from_waker(Waker::noop())));
         // What is free in the budget need not be in WebAssembly's memory.
         let mut bytes = Vec::new();
         let mut allocated = || bytes.try_reserve_exact(usize::try_from(bytes_max).unwrap_or(usize::MAX)).is_ok();

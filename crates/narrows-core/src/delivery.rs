@@ -56,6 +56,19 @@ pub struct Delivery<F: Fetch, C: Clock> {
     is_settled: bool,
 }
 
+/// What a delivery is made of, in order.
+#[derive(Debug)]
+pub enum Piece {
+    /// An entry begins.
+    Entry(Box<Entry>),
+    /// The next bytes of it.
+    Block(Block),
+    /// It is complete.
+    EntryEnd,
+    /// Everything has come.
+    End,
+}
+
 /// Where `next_block` ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Scope {
@@ -302,6 +315,17 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
                 _ => None,
             }));
         }
+    }
+
+    /// What comes next, whatever it is: for readers that want to know where entries begin and end.
+    /// A caller that stops polling before it is ready should not leave it so for long.
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
+        self.poll_output(cx).map_ok(|output| match output {
+            Output::Entry(entry) => Piece::Entry(entry),
+            Output::Block(block) => Piece::Block(block),
+            Output::EntryEnd(_) => Piece::EntryEnd,
+            Output::End => Piece::End,
+        })
     }
 
     pub(crate) fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {

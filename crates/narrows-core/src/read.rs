@@ -2,6 +2,7 @@
 
 pub use crate::{
     blocks::{Blocks, Reader},
+    delivery::Piece,
     lease::Collected,
     lines::Lines,
 };

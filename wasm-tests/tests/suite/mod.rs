@@ -8,7 +8,10 @@ use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use narrows_browser::{BrowserClock, BrowserFetch, BrowserOptions, MemorySpool, OpfsSpool, SpoolError};
-use narrows_core::{Budget, Clock, Fetch, Spool, SpoolFile};
+use narrows_core::{
+    Budget, Clock, Fetch,
+    spool::{Spool, SpoolFile},
+};
 use narrows_sim::conformance::{BROWSER_CASES, CASES, Case, run};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
