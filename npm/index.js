@@ -1,9 +1,13 @@
 // narrows on the thread it is called from. The interface is described in index.d.ts.
 
 import load, { RawBudget, RawStream, plan as rawPlan } from "./wasm/narrows.js";
-import { Budget, fail, makeStream, takeBack } from "./files.js";
+import { Budget } from "./budget.js";
+import { rethrow } from "./errors.js";
+import { takeBack } from "./readable.js";
+import { makeStream } from "./stream.js";
 
-export { Budget, NarrowsError } from "./files.js";
+export { Budget } from "./budget.js";
+export { NarrowsError } from "./errors.js";
 
 let loading, memory;
 
@@ -73,8 +77,8 @@ const SPARE = 8;
 const SPARE_BYTES = 256 * 1024;
 const spare = [];
 
-async function nextBlock(raw, into = spare.pop()) {
-  const block = await raw.nextBlock(into);
+async function nextBlock(raw, marks, into = spare.pop()) {
+  const block = await raw.nextBlock(into, !!marks);
   if (!block && into?.byteLength <= SPARE_BYTES && spare.length < SPARE) spare.push(into);
   return block;
 }
@@ -86,19 +90,19 @@ function localFile(raw) {
     url: raw.url,
     size: raw.size,
     // A buffer that came by message is nobody else's already.
-    nextBlock: (lent, isOurs) => yielding(() => nextBlock(raw, isOurs ? lent : takeBack(lent))),
+    nextBlock: (lent, marks, isOurs) => yielding(() => nextBlock(raw, marks, isOurs ? lent : takeBack(lent))),
     nextEntry: () => yielding(() => raw.nextEntry()),
     collect: (max) => (collecting = raw.collect(max)),
     report: () => raw.report(),
-    async close() {
-      const report = raw.close();
+    async close(how = "close", reason) {
+      const report = raw[how](reason);
       if (!report) await collecting?.catch(() => {}); // it has the file until it notices
       return report ?? raw.report();
     },
   };
 }
 
-/** What `files.js` stands on: here the module itself, in worker.js messages to one. */
+/** What `stream.js` stands on: here the module itself, in worker.js messages to one. */
 export const engine = {
   async open(pull, options, budget) {
     await init();
@@ -110,7 +114,7 @@ export const engine = {
       },
       stats: async () => raw.stats(),
       transfers: () => raw.transfers(),
-      setLimit: (limit) => raw.setLimit(limit),
+      setLimit: async (limit) => raw.setLimit(limit),
       cancel: () => raw.cancel(),
       close: () => raw.close(),
     };
@@ -121,12 +125,5 @@ export const engine = {
 export const stream = (sources, options) => makeStream(engine, sources, options);
 
 /** The memory that a stream with these options needs at most, in bytes, term by term. */
-export async function plan({ budget, signal, onProgress, progressInterval, unpack, ...options } = {}) {
-  await init();
-  try {
-    const plan = rawPlan({ ...options, unpack: unpack === true ? {} : unpack || undefined });
-    return { ...plan, peak: Math.min(plan.peak, Number(budget?.bytes ?? budget ?? Budget.DEFAULT)) };
-  } catch (error) {
-    throw fail(error);
-  }
-}
+export const plan = ({ budget, ...options } = {}) =>
+  init().then(() => rawPlan(options, budget?.bytes ?? budget ?? Budget.DEFAULT)).catch(rethrow);

@@ -3,9 +3,11 @@
 // Sources are pulled by messages, blocks come by transfer, and a block's buffer goes back with
 // the request for the next one: that is how the worker knows that its memory is free again.
 
-import { Budget, NarrowsError, fail, makeStream, refusal } from "./files.js";
+import { NarrowsError, fail, refusal } from "./errors.js";
+import { makeStream } from "./stream.js";
 
-export { Budget, NarrowsError } from "./files.js";
+export { Budget } from "./budget.js";
+export { NarrowsError } from "./errors.js";
 
 const BLOCK = 256 * 1024; // larger than elsewhere: each is a message both ways
 
@@ -17,15 +19,18 @@ const lost = (index, url) => ({
   url,
   outcome: "cancelled",
   attempts: 0,
+  requests: 0,
   bytesReceived: 0,
+  bytesAccepted: 0,
   bytesOut: 0,
   entries: 0,
   elapsed: 0,
 });
 
 /** What a file that is over has for its reader. */
-function again({ outcome, code, message, url, status }, method) {
-  if (outcome === "failed") throw new NarrowsError({ code, message, url, status, retryable: false });
+function again({ outcome, index, bytesOut, ...report }, method) {
+  const { url } = report;
+  if (outcome === "failed") throw new NarrowsError(report);
   if (outcome === "cancelled") throw refusal("cancelled", `${url}: the file was closed before its end`, url);
   if (method === "collect") throw refusal("options", `${url}: it has been read`, url);
 }
@@ -113,12 +118,13 @@ export class NarrowsWorker {
         url,
         size,
         // To post a buffer is to take it back.
-        nextBlock: (lent) => (lent?.byteLength ? read("nextBlock", [lent, true], [lent]) : read("nextBlock", [])),
+        nextBlock: (lent, marks) =>
+          lent?.byteLength ? read("nextBlock", [lent, marks, true], [lent]) : read("nextBlock", [undefined, marks]),
         nextEntry: () => read("nextEntry", []),
         collect: (max) => read("collect", [max]),
         report: () => after(ref, "report", []),
-        close: () =>
-          (closing = after(ref, "close", []).then(
+        close: (how, reason) =>
+          (closing = after(ref, "close", [how, reason]).then(
             (report) => report ?? lost(index, url),
             () => lost(index, url), // closed with its worker
           )),

@@ -164,15 +164,15 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     Ok(Ended { recorder, budget, to_stdout, interrupted })
 }
 
-/// Divides a budget: most is the window's; a part is set aside for one archive at a time that
-/// cannot be streamed. Where there is no room for both, such archives fail.
+/// Divides a budget: most is the window's; a part is set aside for archives that cannot be
+/// streamed. Where there is no room for both, such archives fail.
 fn divide(budget: &Budget, options: &Options, client: &Client) -> (Budget, Option<Budget>) {
     type Spooled = Respooler<Client, DefaultClock, TempSpool>;
-    let needed = Spooled::needed(options, client.profile());
-    match budget.set_aside(needed) {
-        Ok((rest, aside))
-            if options.unpack.is_some() && rest.capacity() >= options.working_set(client.profile()).total() =>
-        {
+    let profile = client.profile();
+    let spare = budget.capacity().saturating_sub(options.working_set(profile).total());
+    let aside = Spooled::needed_at_most(options, profile).min(spare);
+    match budget.set_aside(aside) {
+        Ok((rest, aside)) if options.unpack.is_some() && aside.capacity() >= Spooled::needed(options, profile) => {
             (rest, Some(aside))
         }
         _ => (budget.clone(), None),
@@ -193,7 +193,7 @@ async fn hint(window: Handle<DefaultClock>, needed: u64, after: Duration) {
         ));
     }
     if !after.is_zero() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -173,6 +173,13 @@ pub enum FailureKind {
         /// Bytes that could be had.
         available: u64,
     },
+    /// It needs more memory at once than the budget has.
+    OverBudget {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes of the budget.
+        capacity: u64,
+    },
     /// All of a transfer's blocks are in the consumer's hand, so there is none to fill. The source
     /// has not ended: drop one, or wait until one is dropped elsewhere
     /// ([`Delivery::room`](crate::Delivery::room)).
@@ -215,6 +222,7 @@ impl FailureKind {
             Self::Encoding(_) => "encoding",
             Self::Unpack(error) => error.code(),
             Self::TooBigToCollect { .. } => "too_big_to_collect",
+            Self::OverBudget { .. } => "over_budget",
             Self::BlocksHeld { .. } => "blocks_held",
             Self::LineTooLong { .. } => "line_too_long",
             Self::BadLine(_) => "bad_line",
@@ -249,6 +257,7 @@ impl FailureKind {
             | Self::Encoding(_)
             | Self::Unpack(_)
             | Self::TooBigToCollect { .. }
+            | Self::OverBudget { .. }
             | Self::BlocksHeld { .. }
             | Self::LineTooLong { .. }
             | Self::BadLine(_)
@@ -301,6 +310,9 @@ impl fmt::Display for FailureKind {
             }
             Self::TooBigToCollect { needed: None, available } => {
                 write!(f, "more than the {available} bytes that may be collected; read blocks or use a spool")
+            }
+            Self::OverBudget { needed, capacity } => {
+                write!(f, "{needed} bytes are needed at once, the budget for it has {capacity}")
             }
             Self::BlocksHeld { held } => {
                 write!(f, "all {held} blocks are in your hand: drop one before asking for another, or raise `blocks`")

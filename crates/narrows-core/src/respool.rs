@@ -40,6 +40,9 @@ use crate::{
     window::Window,
 };
 
+/// Shortest record of a central directory (APPNOTE 4.3.12).
+const DIRECTORY_ENTRY_BYTES_MIN: u64 = 46;
+
 /// Bytes read from a spool at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -85,17 +88,21 @@ where
         }
     }
 
-    /// Bytes of its budget that one archive takes.
+    /// Bytes of its budget that any archive takes: for its download, and for small ones all the
+    /// way.
     pub fn needed(options: &Options, profile: Profile) -> u64 {
         let download = download_options(options).working_set(profile).total();
-        let second = options.working_set(SPOOLED).total();
-        let directory = TAIL_BYTES + CHUNK_BYTES as u64;
-        download.max(second).max(directory) + StoredLengths::memory_max(u64::MAX, entries_max(options))
+        download.max(TAIL_BYTES).max(second_pass(options, 0).1)
+    }
+
+    /// Bytes of its budget that an archive with as many entries as allowed takes.
+    pub fn needed_at_most(options: &Options, profile: Profile) -> u64 {
+        Self::needed(options, profile).max(second_pass(options, u64::MAX).1)
     }
 
     /// Downloads a source whose delivery failed because it
     /// [needs random access](crate::Failure::needs_random_access), and gives another delivery of it,
-    /// from the spool. Waits for memory while another archive has it.
+    /// from the spool. Waits for memory while other archives have it, and holds none while it waits.
     ///
     /// # Errors
     ///
@@ -103,22 +110,54 @@ where
     ///
     /// Cancel-safe in that nothing is left behind; the download is lost.
     pub async fn open(&self, source: Source) -> Result<Respooled<S::File, C>, Box<Report>> {
-        let Ok(claim) = self.budget.claim(Self::needed(&self.options, self.fetch.profile())) else {
-            unreachable!("checked when it was made")
+        let memory = self.claim(download_options(&self.options).working_set(self.fetch.profile()).total()).await;
+        let (mut file, download) = self.download(source.clone()).await?;
+        drop(memory); // what it takes from here on is known only now
+        match self.begin(&mut file, &download).await {
+            Ok((memory, options)) => {
+                let fetch = SpooledFetch::new(file, download.bytes_accepted);
+                let delivery = self.only(Source::new(source.url), fetch, options).await;
+                Ok(Respooled { delivery, download, memory })
+            }
+            Err(kind) => Err(Box::new(failed(download, kind))),
+        }
+    }
+
+    /// Memory for the second pass, and its options: with the lengths that the directory told.
+    async fn begin(&self, file: &mut S::File, download: &Report) -> Result<(Reservation, Options), FailureKind> {
+        let length = download.bytes_accepted;
+        let unpack = |kind| FailureKind::Unpack(narrows_unpack::Error { kind, entry: None, offset: length });
+        let memory = self.claim(TAIL_BYTES).await;
+        let tail_start = length.saturating_sub(TAIL_BYTES);
+        let mut tail = vec![0; (length - tail_start) as usize];
+        read_exact::<S>(file, tail_start, &mut tail).await?;
+        let at = DirectoryAt::find(&tail, length).map_err(unpack)?;
+        drop((tail, memory));
+        let (options, needed) = second_pass(&self.options, at.bytes);
+        let Ok(claim) = self.budget.claim(needed) else {
+            return Err(FailureKind::OverBudget { needed, capacity: self.budget.capacity() });
         };
         let memory = claim.await;
-        let (mut file, download) = self.download(source.clone()).await?;
-        let lengths = match self.lengths(&mut file, download.bytes_accepted).await {
-            Ok(lengths) => lengths,
-            Err(kind) => return Err(Box::new(failed(download, kind))),
-        };
-        let fetch = SpooledFetch::new(file, download.bytes_accepted);
-        let unpack = self.options.unpack.clone().unwrap_or_default();
-        let unpack = narrows_unpack::Options { stored_lengths: Some(Arc::new(lengths)), ..unpack };
-        let options = self.options.clone().limit(1).unpack(unpack);
-        let url = source.url;
-        let delivery = self.only(Source::new(url), fetch, options).await;
-        Ok(Respooled { delivery, download, memory })
+        let mut lengths = StoredLengths::new(at.bytes, entries_max(&options));
+        let mut chunk = vec![0; CHUNK_BYTES.min(at.bytes as usize)];
+        let mut done = 0;
+        while done < at.bytes {
+            let part = &mut chunk[..CHUNK_BYTES.min((at.bytes - done) as usize)];
+            read_exact::<S>(file, at.start + done, part).await?;
+            lengths.push(part).map_err(unpack)?;
+            done += part.len() as u64;
+        }
+        let unpack = options.unpack.clone().unwrap_or_default();
+        let stored_lengths = Some(Arc::new(lengths.complete()));
+        Ok((memory, options.unpack(narrows_unpack::Options { stored_lengths, ..unpack })))
+    }
+
+    /// Memory that was checked to be there when this was made.
+    async fn claim(&self, bytes: u64) -> Reservation {
+        match self.budget.claim(bytes) {
+            Ok(claim) => claim.await,
+            Err(error) => unreachable!("checked when it was made: {error}"),
+        }
     }
 
     /// The delivery of a window over one source, in memory that is claimed already.
@@ -139,30 +178,22 @@ where
             Err(_) => Err(Box::new(delivery.cancel())),
         }
     }
-
-    /// Learns from the directory what no stream can see.
-    async fn lengths(&self, file: &mut S::File, length: u64) -> Result<StoredLengths, FailureKind> {
-        let unpack = |kind| FailureKind::Unpack(narrows_unpack::Error { kind, entry: None, offset: length });
-        let tail_start = length.saturating_sub(TAIL_BYTES);
-        let mut tail = vec![0; (length - tail_start) as usize];
-        read_exact::<S>(file, tail_start, &mut tail).await?;
-        let at = DirectoryAt::find(&tail, length).map_err(unpack)?;
-        drop(tail);
-        let mut lengths = StoredLengths::new(at.bytes, entries_max(&self.options));
-        let mut chunk = vec![0; CHUNK_BYTES.min(at.bytes as usize)];
-        let mut done = 0;
-        while done < at.bytes {
-            let part = &mut chunk[..CHUNK_BYTES.min((at.bytes - done) as usize)];
-            read_exact::<S>(file, at.start + done, part).await?;
-            lengths.push(part).map_err(unpack)?;
-            done += part.len() as u64;
-        }
-        Ok(lengths.complete())
-    }
 }
 
 fn download_options(options: &Options) -> Options {
     options.clone().limit(1).unpack(None)
+}
+
+/// Options for unpacking an archive with so long a directory from the spool, and the memory that
+/// takes: its entries are no more than fit.
+fn second_pass(options: &Options, directory_bytes: u64) -> (Options, u64) {
+    let mut unpack = options.unpack.clone().unwrap_or_default();
+    let fit = u32::try_from(directory_bytes / DIRECTORY_ENTRY_BYTES_MIN + 1).unwrap_or(u32::MAX);
+    unpack.limits.entries_max = unpack.limits.entries_max.min(fit);
+    let options = options.clone().limit(1).unpack(unpack);
+    let lengths = StoredLengths::memory_max(directory_bytes, entries_max(&options));
+    let needed = options.working_set(SPOOLED).total() + lengths + CHUNK_BYTES as u64;
+    (options, needed)
 }
 
 fn entries_max(options: &Options) -> u32 {

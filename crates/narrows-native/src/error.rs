@@ -130,9 +130,12 @@ fn wants_http2(error: Cause<'_>) -> bool {
     find::<rustls::Error>(error).is_some_and(|error| *error == rustls::Error::AlertReceived(alert))
 }
 
-/// Whether a body ended before its length, and nothing else was wrong.
+/// Whether a body may have ended before its length, and nothing else was wrong. Of a stream that
+/// ends too early HTTP/2 says only that it breaks the protocol, as of other breaches.
 pub(crate) fn is_cut(error: &reqwest::Error) -> bool {
-    has_io(error, &[io::ErrorKind::UnexpectedEof])
+    let short_stream =
+        |h2: &h2::Error| h2.is_reset() && h2.is_library() && h2.reason() == Some(h2::Reason::PROTOCOL_ERROR);
+    has_io(error, &[io::ErrorKind::UnexpectedEof]) || find::<h2::Error>(error).is_some_and(short_stream)
 }
 
 /// What the causes say, outermost first, each once, none that repeats what is behind it.

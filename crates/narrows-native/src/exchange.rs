@@ -134,8 +134,8 @@ fn convert(response: reqwest::Response, place: Place) -> Response<HttpBody> {
         Some(values.fold(Cow::from(first), |all, value| format!("{all}, {value}").into()))
     };
     let head = Head::parse(response.status().as_u16(), header, until);
-    let has_length = head.length.is_some();
-    Response { head, body: HttpBody { body: response.into(), has_length, _place: place } }
+    let left = head.length;
+    Response { head, body: HttpBody { body: response.into(), left, _place: place } }
 }
 
 /// The time from now until a date of HTTP.
@@ -148,9 +148,9 @@ fn until(date: &str) -> Option<Duration> {
 #[derive(Debug)]
 pub struct HttpBody {
     body: reqwest::Body,
-    /// Whether the head said how long it is: then a body that ends early is just that, and what
-    /// is missing is told by the one who counts.
-    has_length: bool,
+    /// Bytes still to come, where the head said how many: then a body that ends early is just
+    /// that, and what is missing is told by the one who counts.
+    left: Option<u64>,
     /// Its place on the connection.
     _place: Place,
 }
@@ -162,10 +162,13 @@ impl Body for HttpBody {
         loop {
             return Poll::Ready(match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) if !bytes.is_empty() => Some(Ok(bytes)),
+                    Ok(bytes) if !bytes.is_empty() => {
+                        self.left = self.left.map(|left| left.saturating_sub(bytes.len() as u64));
+                        Some(Ok(bytes))
+                    }
                     _ => continue, // trailers
                 },
-                Some(Err(error)) if self.has_length && is_cut(&error) => None,
+                Some(Err(error)) if self.left.is_some_and(|left| left > 0) && is_cut(&error) => None,
                 Some(Err(error)) => Some(Err(HttpError::of(error, false))),
                 None => None,
             });

@@ -1,6 +1,6 @@
 //! Errors as plain objects: `{ code, message, … }`. JavaScript makes `Error`s of them.
 
-use narrows_core::{Failure, OptionsError};
+use narrows_core::{Failure, FailureKind, OptionsError};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -16,7 +16,9 @@ pub(crate) struct Thrown<'a> {
     status: Option<u16>,
     retryable: bool,
     attempts: u32,
+    /// Those thrown away included.
     bytes_received: f64,
+    bytes_accepted: f64,
     /// Bytes that would be needed, where memory is what lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     needed: Option<f64>,
@@ -46,7 +48,12 @@ pub(crate) fn options(error: &OptionsError) -> JsValue {
     }
 }
 
-pub(crate) fn failure(failure: &Failure, status: Option<u16>) -> JsValue {
+pub(crate) fn failure(failure: &Failure) -> JsValue {
+    let (status, needed) = match failure.kind {
+        FailureKind::Status(status) => (Some(status), None),
+        FailureKind::NeedsRanges { bytes: needed } | FailureKind::TooBigToCollect { needed, .. } => (None, needed),
+        _ => (None, None),
+    };
     Thrown {
         code: failure.kind.code(),
         message: failure.to_string(),
@@ -54,8 +61,9 @@ pub(crate) fn failure(failure: &Failure, status: Option<u16>) -> JsValue {
         status,
         retryable: failure.retryable(),
         attempts: failure.attempts,
-        bytes_received: failure.received as f64,
-        needed: None,
+        bytes_received: failure.bytes_received as f64,
+        bytes_accepted: failure.bytes_accepted as f64,
+        needed: needed.map(|bytes| bytes as f64),
     }
     .into_js()
 }
@@ -75,6 +83,7 @@ fn empty() -> Thrown<'static> {
         retryable: false,
         attempts: 0,
         bytes_received: 0.0,
+        bytes_accepted: 0.0,
         needed: None,
     }
 }

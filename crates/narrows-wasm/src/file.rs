@@ -7,16 +7,19 @@ use std::{
     cell::RefCell,
     future::poll_fn,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use futures_util::future::{AbortHandle, abortable};
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
-use narrows_core::{Block, Collected, Failure, Outcome, Report, public_url};
+use narrows_core::{
+    Block, Failure, Outcome, Report,
+    read::{Collected, Piece},
+};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
 
-use crate::{Delivery, errors, reports};
+use crate::{errors, reading::Reading, reports};
 
 /// A source whose first bytes are there, or whose end is known.
 #[wasm_bindgen]
@@ -24,10 +27,11 @@ pub struct RawFile(Rc<State>);
 
 struct State {
     index: f64,
+    /// Without user, password, query and fragment.
     url: String,
     size: Option<f64>,
     /// `None` while it is being collected, and after it was closed.
-    delivery: RefCell<Option<Delivery>>,
+    delivery: RefCell<Option<Box<dyn Reading>>>,
     /// What JavaScript has a copy of.
     lent: RefCell<Option<Lent>>,
     /// How it ended, once it is closed.
@@ -48,12 +52,12 @@ impl State {
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Delivery, &mut Context<'_>) -> Poll<Result<Option<T>, Failure>>,
+        poll: impl FnOnce(&mut dyn Reading, &mut Context<'_>) -> Poll<Result<Option<T>, Failure>>,
     ) -> Poll<Result<Option<T>, JsValue>> {
         match &mut *self.delivery.borrow_mut() {
             Some(delivery) => {
                 *self.waiting.borrow_mut() = Some(cx.waker().clone());
-                poll(delivery, cx).map_err(|failure| thrown(delivery, &failure))
+                poll(&mut **delivery, cx).map_err(|failure| errors::failure(&failure))
             }
             None => Poll::Ready(self.ending()),
         }
@@ -63,7 +67,7 @@ impl State {
     fn ending<T>(&self) -> Result<Option<T>, JsValue> {
         match &*self.report.borrow() {
             Some(Report { outcome: Outcome::Done(_) | Outcome::Skipped, .. }) => Ok(None),
-            Some(Report { outcome: Outcome::Failed(failure), status, .. }) => Err(errors::failure(failure, *status)),
+            Some(Report { outcome: Outcome::Failed(failure), .. }) => Err(errors::failure(failure)),
             _ => Err(self.unavailable()),
         }
     }
@@ -71,33 +75,29 @@ impl State {
     fn unavailable(&self) -> JsValue {
         match self.collecting.borrow().is_some() {
             true => errors::invalid("the file is being read as a whole already"),
-            false => errors::closed(&public_url(&self.url)),
+            false => errors::closed(&self.url),
         }
     }
 
-    /// Ends it where it is.
-    fn close(&self) {
+    /// Ends it where it is, in one of three ways.
+    fn close(&self, end: impl FnOnce(Box<dyn Reading>) -> Report) {
         drop(self.lent.take());
         if let Some(collecting) = &*self.collecting.borrow() {
             collecting.abort();
         }
         if let Some(delivery) = self.delivery.take() {
-            self.report.replace(Some(delivery.cancel()));
+            self.report.replace(Some(end(delivery)));
         }
         let waiting = self.waiting.borrow_mut().take();
         waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-fn thrown(delivery: &Delivery, failure: &Failure) -> JsValue {
-    errors::failure(failure, delivery.report().and_then(|report| report.status))
-}
-
 impl RawFile {
-    pub(crate) fn new(delivery: Delivery) -> Self {
+    pub(crate) fn new(delivery: Box<dyn Reading>) -> Self {
         Self(Rc::new(State {
             index: delivery.index() as f64,
-            url: delivery.source().url.to_string(),
+            url: delivery.public_url(),
             size: delivery.declared_length().map(|length| length as f64),
             delivery: RefCell::new(Some(delivery)),
             lent: RefCell::default(),
@@ -116,7 +116,7 @@ impl RawFile {
         self.0.index
     }
 
-    /// Its address.
+    /// Its address, without user, password, query and fragment.
     #[wasm_bindgen(getter)]
     pub fn url(&self) -> String {
         self.0.url.clone()
@@ -129,14 +129,21 @@ impl RawFile {
     }
 
     /// A promise of the next block of the current entry, or of `undefined` at its end. It is
-    /// copied into `into` where that is large enough.
+    /// copied into `into` where that is large enough. With `marks`, `null` stands between entries
+    /// where none was opened.
     #[wasm_bindgen(js_name = nextBlock)]
-    pub fn next_block(&self, into: Option<ArrayBuffer>) -> Promise {
+    pub fn next_block(&self, into: Option<ArrayBuffer>, marks: bool) -> Promise {
         let state = self.0.clone();
         future_to_promise(async move {
             drop(state.lent.take());
-            let Some(block) = poll_fn(|cx| state.poll(cx, Delivery::poll_block)).await? else {
-                return Ok(JsValue::UNDEFINED);
+            let next = poll_fn(|cx| match marks {
+                true => state.poll(cx, poll_marked),
+                false => state.poll(cx, |delivery, cx| delivery.poll_block(cx).map_ok(|block| block.map(Some))),
+            });
+            let block = match next.await? {
+                None => return Ok(JsValue::UNDEFINED),
+                Some(None) => return Ok(JsValue::NULL),
+                Some(Some(block)) => block,
             };
             // As large as blocks get, so that it can serve for the next one.
             let capacity = u32::try_from(block.charged()).unwrap_or(u32::MAX);
@@ -156,7 +163,7 @@ impl RawFile {
         let state = self.0.clone();
         future_to_promise(async move {
             drop(state.lent.take());
-            let entry = poll_fn(|cx| state.poll(cx, Delivery::poll_entry)).await?;
+            let entry = poll_fn(|cx| state.poll(cx, |delivery, cx| delivery.poll_entry(cx))).await?;
             Ok(entry.map_or(JsValue::UNDEFINED, |entry| reports::entry(&entry)))
         })
     }
@@ -168,7 +175,7 @@ impl RawFile {
             drop(state.lent.take());
             let Some(mut delivery) = state.delivery.take() else {
                 state.ending::<()>()?;
-                return Err(errors::invalid(format!("{}: it has been read", public_url(&state.url))));
+                return Err(errors::invalid(format!("{}: it has been read", state.url)));
             };
             let (collect, abort) = abortable(delivery.collect(max as u64));
             state.collecting.replace(Some(abort));
@@ -178,7 +185,7 @@ impl RawFile {
                 state.report.replace(Some(delivery.cancel()));
                 return Err(state.unavailable());
             };
-            let collected = collected.map_err(|failure| thrown(&delivery, &failure));
+            let collected = collected.map_err(|failure| errors::failure(&failure));
             state.delivery.replace(Some(delivery));
             let collected = collected?;
             let copy = Uint8Array::from(&collected[..]);
@@ -189,22 +196,48 @@ impl RawFile {
 
     /// How it ended, once it has.
     pub fn report(&self) -> JsValue {
-        let report = match &*self.0.delivery.borrow() {
-            Some(delivery) => delivery.report(),
-            None => self.0.report.borrow().clone(),
-        };
-        report.map_or(JsValue::UNDEFINED, |report| reports::report(&report))
+        self.0.report.borrow().as_ref().map_or(JsValue::UNDEFINED, reports::report)
+    }
+
+    /// Whether everything has come, so that it is done once that is committed.
+    #[wasm_bindgen(getter)]
+    pub fn proven(&self) -> bool {
+        self.0.delivery.borrow().as_ref().is_some_and(|delivery| delivery.proof().is_some())
+    }
+
+    /// What came is committed: done, if that was everything. Says how it ended.
+    pub fn finish(&self) -> JsValue {
+        self.0.close(|delivery| delivery.finish());
+        self.report()
+    }
+
+    /// What came could not be kept: failed. Says how it ended.
+    pub fn fail(&self, reason: &str) -> JsValue {
+        self.0.close(|delivery| delivery.fail(reason));
+        self.report()
     }
 
     /// Ends it where it is, gives back what was lent, and says how it ended.
     pub fn close(&self) -> JsValue {
-        self.0.close();
+        self.0.close(|delivery| delivery.cancel());
         self.report()
+    }
+}
+
+/// The next block, or `Some(None)` where an entry ends.
+fn poll_marked(delivery: &mut dyn Reading, cx: &mut Context<'_>) -> Poll<Result<Option<Option<Block>>, Failure>> {
+    loop {
+        return Poll::Ready(Ok(match ready!(delivery.poll_piece(cx))? {
+            Piece::Entry(_) => continue,
+            Piece::Block(block) => Some(Some(block)),
+            Piece::EntryEnd => Some(None),
+            Piece::End => None,
+        }));
     }
 }
 
 impl Drop for RawFile {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close(|delivery| delivery.cancel());
     }
 }

@@ -11,6 +11,7 @@ mod budget;
 mod errors;
 mod file;
 mod options;
+mod reading;
 mod reports;
 mod source;
 mod stream;
@@ -19,6 +20,3 @@ pub use budget::RawBudget;
 pub use file::RawFile;
 pub use options::plan;
 pub use stream::RawStream;
-
-/// The window's deliveries as they are here.
-type Delivery = narrows_core::Delivery<narrows_browser::BrowserFetch, narrows_browser::BrowserClock>;

@@ -1,14 +1,14 @@
 //! Options as JavaScript gives them. Names that are not known are refused: a limit that is
 //! misspelt and ignored would be no limit.
 
-use std::{fmt, time::Duration};
+use std::{cell::Cell, fmt, time::Duration};
 
 use js_sys::{Object, Reflect};
 use narrows_browser::{BrowserFetch, BrowserOptions};
-use narrows_core::{Fetch, NotFound, Options, Order, RetryPolicy, WorkingSet, unpack};
+use narrows_core::{Fetch, NotFound, Options, Order, unpack};
 use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Visitor},
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, IgnoredAny, Visitor},
 };
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use web_sys::{RequestCache, RequestCredentials};
@@ -19,6 +19,7 @@ use crate::errors;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct StreamOptions {
+    name: Option<String>,
     limit: Option<usize>,
     order: Option<OrderName>,
     retries: Option<u32>,
@@ -28,7 +29,10 @@ struct StreamOptions {
     rate_period: Option<u64>,
     max_file_size: Option<u64>,
     not_found: Option<NotFoundName>,
-    unpack: Option<UnpackOptions>,
+    /// Read apart, for it may be a boolean.
+    unpack: IgnoredAny,
+    /// What makes files done; kept by the interface.
+    commit: Option<Commit>,
     block_bytes: Option<usize>,
     segment_bytes: Option<u64>,
     segments_ahead: Option<u32>,
@@ -72,6 +76,7 @@ macro_rules! words {
 }
 words!(OrderName { Ready, List });
 words!(NotFoundName { Fail, Skip });
+words!(Commit { Read, Explicit });
 words!(FormatName { Plain, Zip, Gzip, Zstd });
 words!(Credentials { Omit, SameOrigin, Include });
 words!(CacheMode { Default, NoStore, Reload, NoCache, ForceCache });
@@ -88,41 +93,46 @@ const COLLECT_BYTES: u64 = 1 << 20;
 pub(crate) fn read(value: &JsValue) -> Result<Checked, JsValue> {
     let given: StreamOptions = strict(value, "")?;
     let nested = |name: &str, of: &JsValue| Reflect::get(of, &name.into()).unwrap_or(JsValue::UNDEFINED);
+    // `true` is all defaults, `false` is no unpacking.
     let unpack = nested("unpack", value);
-    if given.unpack.is_some() {
-        strict::<UnpackOptions>(&unpack, "unpack.")?;
-        strict::<AllowOptions>(&nested("allow", &unpack), "unpack.allow.")?;
-    }
+    let unpack = match unpack.as_bool() {
+        Some(wanted) => wanted.then(UnpackOptions::default),
+        None if unpack.is_falsy() => None,
+        None => {
+            let given = strict::<UnpackOptions>(&unpack, "unpack.")?;
+            let allow = strict::<AllowOptions>(&nested("allow", &unpack), "unpack.allow.")?;
+            Some(UnpackOptions { allow, ..given })
+        }
+    };
     let defaults = Options::default();
     let millis = |given: Option<u64>, default: Duration| given.map_or(default, Duration::from_millis);
-    let options = Options {
-        limit: given.limit.unwrap_or(defaults.limit),
-        order: match given.order {
+    let retry = defaults
+        .retry
+        .retries_max(given.retries.unwrap_or(defaults.retry.retries_max))
+        .retry_after_max(millis(given.max_retry_after, defaults.retry.retry_after_max));
+    let options = Options::new()
+        .name(given.name.unwrap_or_else(next_name))
+        .limit(given.limit.unwrap_or(defaults.limit))
+        .order(match given.order {
             Some(OrderName::List) => Order::List,
             Some(OrderName::Ready) | None => Order::Ready,
-        },
-        retry: RetryPolicy {
-            retries_max: given.retries.unwrap_or(defaults.retry.retries_max),
-            retry_after_max: millis(given.max_retry_after, defaults.retry.retry_after_max),
-            ..defaults.retry
-        },
-        idle_timeout: millis(given.idle_timeout, defaults.idle_timeout),
-        min_rate: given.min_rate.unwrap_or(defaults.min_rate),
-        rate_period: millis(given.rate_period, defaults.rate_period),
-        file_size_max: given.max_file_size.unwrap_or(defaults.file_size_max),
-        not_found: match given.not_found {
+        })
+        .retry(retry)
+        .idle_timeout(millis(given.idle_timeout, defaults.idle_timeout))
+        .min_rate(given.min_rate.unwrap_or(defaults.min_rate))
+        .rate_period(millis(given.rate_period, defaults.rate_period))
+        .file_size_max(given.max_file_size.unwrap_or(defaults.file_size_max))
+        .not_found(match given.not_found {
             Some(NotFoundName::Skip) => NotFound::Skip,
             Some(NotFoundName::Fail) | None => NotFound::Fail,
-        },
-        unpack: given.unpack.map(UnpackOptions::into_core),
-        block_bytes: given.block_bytes.unwrap_or(defaults.block_bytes),
-        segment_bytes: given.segment_bytes.unwrap_or(defaults.segment_bytes),
-        segments_ahead: given.segments_ahead.unwrap_or(defaults.segments_ahead),
-        collect_max: given.collect.unwrap_or(COLLECT_BYTES),
-        sha256: given.sha256.unwrap_or(defaults.sha256),
-        seed: random(),
-        ..defaults
-    };
+        })
+        .unpack(unpack.map(UnpackOptions::into_core))
+        .block_bytes(given.block_bytes.unwrap_or(defaults.block_bytes))
+        .segment_bytes(given.segment_bytes.unwrap_or(defaults.segment_bytes))
+        .segments_ahead(given.segments_ahead.unwrap_or(defaults.segments_ahead))
+        .collect_max(given.collect.unwrap_or(COLLECT_BYTES))
+        .sha256(given.sha256.unwrap_or(defaults.sha256))
+        .seed(random());
     let browser = BrowserOptions::default();
     let fetch = BrowserFetch::new(BrowserOptions {
         bodies_per_host: given.bodies_per_host.unwrap_or(browser.bodies_per_host),
@@ -183,9 +193,19 @@ impl UnpackOptions {
     }
 }
 
+/// What a stream is called in messages of who waits for whom.
+fn next_name() -> String {
+    thread_local!(static LAST: Cell<u32> = const { Cell::new(0) });
+    LAST.set(LAST.get().wrapping_add(1));
+    format!("stream {}", LAST.get())
+}
+
 fn random() -> u64 {
     (js_sys::Math::random() * 2f64.powi(53)) as u64
 }
+
+/// Options that concern the interface alone.
+const FOR_THE_INTERFACE: [&str; 3] = ["signal", "onProgress", "progressInterval"];
 
 /// Reads an object all of whose names must be known; `undefined` is an empty one.
 fn strict<T: DeserializeOwned + Default>(value: &JsValue, at: &str) -> Result<T, JsValue> {
@@ -195,6 +215,9 @@ fn strict<T: DeserializeOwned + Default>(value: &JsValue, at: &str) -> Result<T,
     let object = value.dyn_ref::<Object>().ok_or_else(|| errors::invalid(format!("{at}options must be an object")))?;
     let known = fields_of::<T>();
     for name in Object::keys(object).iter().filter_map(|name| name.as_string()) {
+        if FOR_THE_INTERFACE.contains(&name.as_str()) {
+            continue;
+        }
         if !known.contains(&name.as_str()) {
             let known = known.join(", ");
             return Err(errors::invalid(format!("unknown option `{at}{name}`; the options are {known}")));
@@ -259,40 +282,23 @@ impl<'de> Deserializer<'de> for FieldNames {
     }
 }
 
-/// The memory of one file's transfer, term by term, and of a stream at its peak.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Plan {
-    exchange: f64,
-    segments: f64,
-    content_decoder: f64,
-    decoder: f64,
-    blocks: f64,
-    collect: f64,
-    state: f64,
-    /// One transfer.
-    working_set: f64,
-    /// As many as the limit allows.
-    peak: f64,
-}
-
-/// The memory that a stream with these options will need at most.
+/// The memory that a stream with these options will need at most: of one file's transfer, term by
+/// term and together (`workingSet`), and of as many as the limit and the budget allow (`peak`).
 #[wasm_bindgen]
-pub fn plan(options: &JsValue) -> Result<JsValue, JsValue> {
+pub fn plan(options: &JsValue, budget: f64) -> Result<JsValue, JsValue> {
     let Checked { options, fetch } = read(options)?;
     let set = options.working_set(fetch.profile());
-    let WorkingSet { exchange, segments, content_decoder, decoder, blocks, collect, state } = set;
-    let total = set.total();
-    let plan = Plan {
-        exchange: exchange as f64,
-        segments: segments as f64,
-        content_decoder: content_decoder as f64,
-        decoder: decoder as f64,
-        blocks: blocks as f64,
-        collect: collect as f64,
-        state: state as f64,
-        working_set: total as f64,
-        peak: total.saturating_mul(options.limit as u64) as f64,
-    };
-    serde_wasm_bindgen::to_value(&plan).map_err(|error| errors::invalid(error.to_string()))
+    let plan = Object::new();
+    let peak = set.total().saturating_mul(options.limit as u64).min(budget as u64);
+    let terms = set.iter().map(|(term, bytes)| (camel_case(term.name()), bytes));
+    for (name, bytes) in terms.chain([("workingSet".into(), set.total()), ("peak".into(), peak)]) {
+        let _ = Reflect::set(&plan, &name.into(), &(bytes as f64).into());
+    }
+    Ok(plan.into())
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
 }

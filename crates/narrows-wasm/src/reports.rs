@@ -1,6 +1,6 @@
 //! Reports, entries and counters as plain objects.
 
-use narrows_core::{Hex, Outcome, Report, Stats, TransferStats, unpack};
+use narrows_core::{Outcome, Report, Stats, report::Hex, stats::TransferStats, unpack};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
 
@@ -11,9 +11,11 @@ fn to_js(value: &impl Serialize) -> JsValue {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReportObject {
+struct ReportObject<'a> {
     index: f64,
-    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    url: &'a str,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<&'static str>,
@@ -22,9 +24,13 @@ struct ReportObject {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     attempts: u32,
+    requests: u32,
     bytes_received: f64,
+    bytes_accepted: f64,
     bytes_out: f64,
     entries: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,14 +46,18 @@ pub(crate) fn report(report: &Report) -> JsValue {
     };
     to_js(&ReportObject {
         index: report.index as f64,
-        url: report.url.to_string(),
+        key: report.key.as_deref(),
+        url: &report.url,
         outcome: report.outcome.name(),
         proof,
         code: failure.map(|failure| failure.kind.code()),
         message: failure.map(ToString::to_string),
+        retryable: failure.map(|failure| failure.retryable()),
         status: report.status,
         attempts: report.attempts,
+        requests: report.requests,
         bytes_received: report.bytes_received as f64,
+        bytes_accepted: report.bytes_accepted as f64,
         bytes_out: report.bytes_out as f64,
         entries: report.entries as f64,
         sha256: report.sha256.map(|digest| Hex(&digest).to_string()),
@@ -85,7 +95,7 @@ struct TransferObject {
 }
 
 pub(crate) fn transfers(transfers: &[TransferStats]) -> JsValue {
-    let object = |&TransferStats { index, phase, reserved }: &TransferStats| TransferObject {
+    let object = |&TransferStats { index, phase, reserved, .. }: &TransferStats| TransferObject {
         index: index as f64,
         phase: phase.name(),
         reserved: reserved as f64,
@@ -95,13 +105,15 @@ pub(crate) fn transfers(transfers: &[TransferStats]) -> JsValue {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct StatsObject {
+struct StatsObject<'a> {
     reserved: f64,
     reserved_peak: f64,
     capacity: f64,
     in_flight: f64,
     limit: f64,
-    admitted: f64,
+    pulled: f64,
+    queued: f64,
+    uncommitted: f64,
     requesting: f64,
     receiving: f64,
     waiting: f64,
@@ -110,7 +122,8 @@ struct StatsObject {
     bytes_in: f64,
     bytes_refetched: f64,
     bytes_out: f64,
-    attempts: f64,
+    requests: f64,
+    retries: f64,
     done: f64,
     skipped: f64,
     failed: f64,
@@ -118,9 +131,12 @@ struct StatsObject {
     held: f64,
     held_for: f64,
     oldest: f64,
+    /// Who waits for whom, where nothing has moved for some seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stalled: Option<&'a str>,
 }
 
-pub(crate) fn stats(stats: &Stats) -> JsValue {
+pub(crate) fn stats(stats: &Stats, stalled: Option<&str>) -> JsValue {
     let [requesting, receiving, waiting, backing_off, received] = stats.transfers_by_phase.map(|count| count as f64);
     to_js(&StatsObject {
         reserved: stats.reserved as f64,
@@ -128,7 +144,9 @@ pub(crate) fn stats(stats: &Stats) -> JsValue {
         capacity: stats.capacity as f64,
         in_flight: stats.in_flight as f64,
         limit: stats.limit as f64,
-        admitted: stats.admitted as f64,
+        pulled: stats.pulled as f64,
+        queued: stats.queued as f64,
+        uncommitted: stats.uncommitted as f64,
         requesting,
         receiving,
         waiting,
@@ -137,7 +155,8 @@ pub(crate) fn stats(stats: &Stats) -> JsValue {
         bytes_in: stats.bytes_in as f64,
         bytes_refetched: stats.bytes_refetched as f64,
         bytes_out: stats.bytes_out as f64,
-        attempts: stats.attempts as f64,
+        requests: stats.requests as f64,
+        retries: stats.retries as f64,
         done: stats.done as f64,
         skipped: stats.skipped as f64,
         failed: stats.failed as f64,
@@ -145,5 +164,6 @@ pub(crate) fn stats(stats: &Stats) -> JsValue {
         held: stats.held as f64,
         held_for: stats.held_for.as_secs_f64() * 1000.0,
         oldest: stats.oldest.as_secs_f64() * 1000.0,
+        stalled,
     })
 }

@@ -8,11 +8,11 @@ use std::{
 
 use futures_util::Stream;
 use js_sys::{Array, Function, Object, Promise, Reflect};
-use narrows_core::{BadLine, Source, parse_hex};
+use narrows_core::{Source, parse_hex, source::BadLine};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// A stream over what a function gives: promises of `{ url, size, md5, sha256, headers }`, or of
+/// A stream over what a function gives: promises of `{ url, key, size, md5, sha256, headers }`, or of
 /// `undefined` at the end.
 pub(crate) struct Pulled {
     pull: Function,
@@ -27,9 +27,9 @@ impl Pulled {
 }
 
 impl Stream for Pulled {
-    type Item = Source;
+    type Item = Result<Source, BadLine>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Source>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.ended {
             return Poll::Ready(None);
         }
@@ -50,10 +50,11 @@ impl Stream for Pulled {
 }
 
 /// A malformed source fails with its reason when its turn comes, so that none vanishes.
-fn read(value: &JsValue) -> Source {
+fn read(value: &JsValue) -> Result<Source, BadLine> {
     let get = |name: &str| Reflect::get(value, &name.into()).unwrap_or(JsValue::UNDEFINED);
     let url: Arc<str> = get("url").as_string().unwrap_or_default().into();
-    let mut source = Source::new(url);
+    let mut source = Source::new(url.clone());
+    source.key = get("key").as_string().map(Into::into);
     let mut reason = None;
     let size = get("size");
     match size.as_f64() {
@@ -79,8 +80,7 @@ fn read(value: &JsValue) -> Source {
             None => reason = Some("the headers are not strings"),
         }
     }
-    source.invalid = reason.map(|reason| BadLine { reason });
-    source
+    reason.map_or(Ok(source), |reason| Err(BadLine::new(&url, reason)))
 }
 
 fn hex<const N: usize>(value: &JsValue) -> Result<Option<[u8; N]>, ()> {

@@ -1,0 +1,33 @@
+// A budget as users see it; the engine keeps the books.
+
+import { invalid } from "./errors.js";
+
+/** Bytes that may be in use at once, by all streams it is given to. */
+export class Budget {
+  static DEFAULT = 64 * 1024 * 1024;
+  #watch = () => ({ reserved: 0, peak: 0 });
+  #engine;
+
+  constructor(bytes = Budget.DEFAULT) {
+    if (!(Number.isSafeInteger(bytes) && bytes > 0 && bytes < 2 ** 31)) {
+      throw invalid(`a budget must be 1 to 2^31 - 1 bytes, not ${bytes}`);
+    }
+    this.bytes = bytes;
+  }
+
+  /** Bytes reserved now. */
+  get reserved() {
+    return this.#watch().reserved;
+  }
+
+  /** Most bytes that were ever reserved. */
+  get peak() {
+    return this.#watch().peak;
+  }
+
+  /** For engines: how to read the figures. Two that share one would each use all of it. */
+  watch(engine, read) {
+    if (engine !== (this.#engine ??= engine)) throw invalid("a budget serves this page or one worker");
+    this.#watch = read;
+  }
+}

@@ -1,0 +1,31 @@
+// Lists of any kind, and the sources in them.
+
+import { invalid } from "./errors.js";
+
+/** An address as seen from the page, also for an engine that is elsewhere. */
+const absolute = (url) => {
+  try {
+    return new URL(url, globalThis.document?.baseURI).href;
+  } catch {
+    return String(url); // the engine will say what it makes of it
+  }
+};
+
+/** A source as the engine wants it. */
+export function toSource(source) {
+  if (typeof source === "string" || source instanceof URL) return { url: absolute(source) };
+  if (!source?.url) throw invalid(`a source must be an address, or an object with a url, not ${source}`);
+  const { url, key, size, md5, sha256, headers } = source;
+  return { url: absolute(url), key, size, md5, sha256, headers: headers && Object.fromEntries(new Headers(headers)) };
+}
+
+/** An iterator over any list: of iterables, async iterables, or a ReadableStream's reader. */
+export function iterate(sources) {
+  if (sources?.[Symbol.asyncIterator]) return sources[Symbol.asyncIterator]();
+  if (typeof sources !== "string" && sources?.[Symbol.iterator]) return sources[Symbol.iterator]();
+  if (typeof sources?.getReader === "function") {
+    const reader = sources.getReader(); // not every engine's streams are iterable
+    return { next: () => reader.read(), return: () => reader.cancel() };
+  }
+  throw invalid("sources must be an iterable or a ReadableStream");
+}
