@@ -198,6 +198,8 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     /// Not cancel-safe: the file is gone.
     pub async fn spool<S: Spool>(&mut self, spool: &S, bytes_max: u64) -> Result<S::File, Failure> {
         let storage = |error: S::Error| FailureKind::Storage(error.to_string().into());
+        // No more than will come, where that is known: a spool may have room for many.
+        let bytes_max = self.shared.lock().declared_output().map_or(bytes_max, |declared| declared.min(bytes_max));
         let mut file = spool.create(bytes_max).await.map_err(|error| self.refuse(storage(error)))?;
         let mut room = bytes_max;
         while let Some(block) = self.next_block().await? {

@@ -58,6 +58,8 @@ pub struct Respooler<F, C, S> {
     budget: Budget,
     options: Options,
     bytes_max: u64,
+    /// A queue for the one place there is: two archives may not fit on the disk, or in memory.
+    turn: Budget,
 }
 
 impl<F, C, S> Respooler<F, C, S>
@@ -83,7 +85,7 @@ where
     ) -> Result<Self, BudgetTooSmall> {
         let (needed, capacity) = (Self::needed(&options, fetch.profile()), budget.capacity());
         match needed <= capacity {
-            true => Ok(Self { fetch, clock, spool, budget, options, bytes_max }),
+            true => Ok(Self { fetch, clock, spool, budget, options, bytes_max, turn: Budget::new(1) }),
             false => Err(BudgetTooSmall { needed, capacity }),
         }
     }
@@ -102,7 +104,7 @@ where
 
     /// Downloads a source whose delivery failed because it
     /// [needs random access](crate::Failure::needs_random_access), and gives another delivery of it,
-    /// from the spool. Waits for memory while other archives have it, and holds none while it waits.
+    /// from the spool. Waits while another archive is at it, and holds nothing while it waits.
     ///
     /// # Errors
     ///
@@ -110,14 +112,15 @@ where
     ///
     /// Cancel-safe in that nothing is left behind; the download is lost.
     pub async fn open(&self, source: Source) -> Result<Respooled<S::File, C>, Box<Report>> {
-        let memory = self.claim(download_options(&self.options).working_set(self.fetch.profile()).total()).await;
+        let turn = Self::claim(&self.turn, 1).await;
+        let memory = Self::claim(&self.budget, download_options(&self.options).working_set(self.fetch.profile()).total()).await;
         let (mut file, download) = self.download(source.clone()).await?;
         drop(memory); // what it takes from here on is known only now
         match self.begin(&mut file, &download).await {
             Ok((memory, options)) => {
                 let fetch = SpooledFetch::new(file, download.bytes_accepted);
                 let delivery = self.only(Source::new(source.url), fetch, options).await;
-                Ok(Respooled { delivery, download, memory })
+                Ok(Respooled { delivery, download, held: (memory, turn) })
             }
             Err(kind) => Err(Box::new(failed(download, kind))),
         }
@@ -127,7 +130,7 @@ where
     async fn begin(&self, file: &mut S::File, download: &Report) -> Result<(Reservation, Options), FailureKind> {
         let length = download.bytes_accepted;
         let unpack = |kind| FailureKind::Unpack(narrows_unpack::Error { kind, entry: None, offset: length });
-        let memory = self.claim(TAIL_BYTES).await;
+        let memory = Self::claim(&self.budget, TAIL_BYTES).await;
         let tail_start = length.saturating_sub(TAIL_BYTES);
         let mut tail = vec![0; (length - tail_start) as usize];
         read_exact::<S>(file, tail_start, &mut tail).await?;
@@ -153,8 +156,8 @@ where
     }
 
     /// Memory that was checked to be there when this was made.
-    async fn claim(&self, bytes: u64) -> Reservation {
-        match self.budget.claim(bytes) {
+    async fn claim(budget: &Budget, bytes: u64) -> Reservation {
+        match budget.claim(bytes) {
             Ok(claim) => claim.await,
             Err(error) => unreachable!("checked when it was made: {error}"),
         }
@@ -223,27 +226,28 @@ fn failed(report: Report, kind: FailureKind) -> Report {
 pub struct Respooled<G: SpoolFile + Unpin, C: Clock> {
     delivery: Delivery<SpooledFetch<G>, C>,
     download: Report,
-    memory: Reservation,
+    /// Its memory, and its turn.
+    held: (Reservation, Reservation),
 }
 
 impl<G: SpoolFile + Unpin, C: Clock> Respooled<G, C> {
     /// As [`Delivery::finish`].
     pub fn finish(self) -> Report {
-        Self::merge(self.download, self.delivery.finish(), self.memory)
+        Self::merge(self.download, self.delivery.finish(), self.held)
     }
 
     /// As [`Delivery::fail`].
     pub fn fail(self, reason: impl Into<FailureKind>) -> Report {
-        Self::merge(self.download, self.delivery.fail(reason), self.memory)
+        Self::merge(self.download, self.delivery.fail(reason), self.held)
     }
 
     /// As [`Delivery::cancel`].
     pub fn cancel(self) -> Report {
-        Self::merge(self.download, self.delivery.cancel(), self.memory)
+        Self::merge(self.download, self.delivery.cancel(), self.held)
     }
 
-    fn merge(download: Report, second: Report, memory: Reservation) -> Report {
-        drop(memory); // the delivery is gone
+    fn merge(download: Report, second: Report, held: (Reservation, Reservation)) -> Report {
+        drop(held); // the delivery is gone
         let Report { outcome, bytes_out, entries, elapsed, .. } = second;
         Report { outcome, bytes_out, entries, elapsed: download.elapsed + elapsed, ..download }
     }
