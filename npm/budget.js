@@ -4,7 +4,7 @@ import { invalid } from "./errors.js";
 
 /** Bytes that may be in use at once, by all streams it is given to. */
 export class Budget {
-  static DEFAULT = 64 * 1024 * 1024;
+  static DEFAULT = 2 ** 26;
   #watch = () => ({ reserved: 0, peak: 0 });
   #engine;
 

@@ -29,7 +29,8 @@ export class NarrowsFile extends Readable {
     try {
       return await this.#inTurn(read);
     } catch (error) {
-      this.stop();
+      // An entry that is too big is the entry's failure.
+      if (!this.#entry || error.code !== "too_big_to_collect") this.stop();
       const ended = this.#reason();
       throw ended ? ended.reason : fail(error);
     }

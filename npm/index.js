@@ -24,7 +24,7 @@ async function instantiate(input) {
   input ??= new URL("./wasm/narrows_bg.wasm", import.meta.url);
   // Node's fetch() reads no files. `getBuiltinModule` is no import that a bundler would look for.
   if (input instanceof URL && input.protocol === "file:") {
-    input = globalThis.process.getBuiltinModule("node:fs").readFileSync(input);
+    input = process.getBuiltinModule("node:fs").readFileSync(input);
   }
   ({ memory } = await load({ module_or_path: input }));
 }
@@ -35,7 +35,7 @@ export const memoryBytes = () => memory?.buffer.byteLength ?? 0;
 // A thread that others need must be given back now and then: after so many ms, but not for less
 // work than that many bytes, for waiting for the network has given it back already.
 const SLICE = 8;
-const WORK = 512 * 1024;
+const WORK = 2 ** 19;
 let sliceEnd = 0;
 let work = 0;
 
@@ -74,7 +74,7 @@ function rawBudget(budget) {
 // Buffers of files that have ended, for the next ones: a fresh one is slow at first touch. At
 // most so many, none larger than that.
 const SPARE = 8;
-const SPARE_BYTES = 256 * 1024;
+const SPARE_BYTES = 2 ** 18;
 const spare = [];
 
 async function nextBlock(raw, marks, into = spare.pop()) {

@@ -156,7 +156,9 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     ///
     /// # Errors
     ///
-    /// As [`next_block`](Self::next_block), and [`FailureKind::TooBigToCollect`].
+    /// As [`next_block`](Self::next_block), and [`FailureKind::TooBigToCollect`], which says how much
+    /// there is. Where that is known beforehand, nothing is lost, and blocks can be read instead; an
+    /// entry that turns out to be too big is lost, and a source fails.
     ///
     /// Not cancel-safe: blocks collected so far are lost.
     pub async fn collect(&mut self, max: u64) -> Result<Collected, Failure> {
@@ -164,7 +166,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         let capacity = collected.bytes.capacity();
         while let Some(block) = self.next_block().await? {
             if block.len() > capacity - collected.bytes.len() {
-                return Err(self.refuse(FailureKind::TooBigToCollect { needed: None, available: capacity as u64 }));
+                return Err(self.too_big_inside(capacity as u64));
             }
             collected.bytes.extend_from_slice(&block);
         }
@@ -173,16 +175,28 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     }
 
     fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
-        let mut flight = self.shared.lock();
+        let flight = self.shared.lock();
         if let Some(failure) = flight.failure() {
             return Err(failure);
         }
         let is_over = flight.is_over();
         let needed = if is_over { 0 } else { flight.declared_output().unwrap_or(max) };
         let taken = if needed <= max { flight.lease.collection(needed) } else { Err(max) };
+        // Nothing was taken, so nothing is lost: blocks can still be read.
         taken.map_err(|available| {
-            flight.refuse(FailureKind::TooBigToCollect { needed: Some(needed), available: max.min(available) })
+            let available = max.min(available);
+            flight.transfer.failure(FailureKind::TooBigToCollect { needed: Some(needed), available }, None)
         })
+    }
+
+    /// What was collected is lost: of an entry that is all, the next can be opened; of a source it
+    /// is the end.
+    fn too_big_inside(&self, available: u64) -> Failure {
+        let kind = FailureKind::TooBigToCollect { needed: None, available };
+        match self.scope {
+            Scope::Source => self.refuse(kind),
+            Scope::Entry | Scope::BetweenEntries => self.shared.lock().transfer.failure(kind, None),
+        }
     }
 
     pub(crate) fn refuse(&self, kind: FailureKind) -> Failure {

@@ -113,7 +113,8 @@ where
     /// Cancel-safe in that nothing is left behind; the download is lost.
     pub async fn open(&self, source: Source) -> Result<Respooled<S::File, C>, Box<Report>> {
         let turn = Self::claim(&self.turn, 1).await;
-        let memory = Self::claim(&self.budget, download_options(&self.options).working_set(self.fetch.profile()).total()).await;
+        let memory =
+            Self::claim(&self.budget, download_options(&self.options).working_set(self.fetch.profile()).total()).await;
         let (mut file, download) = self.download(source.clone()).await?;
         drop(memory); // what it takes from here on is known only now
         match self.begin(&mut file, &download).await {

@@ -169,15 +169,18 @@ impl Consumers {
             },
         };
         let names = (2..=4).contains(&style).then_some(names);
-        if let Err(failure) = &read {
+        if let Err(failure) = &read
+            && delivery.failure().is_some()
+        {
             // The end is the end: the same failure again.
             assert_eq!(delivery.next_block().await.err().as_ref(), Some(failure));
         }
         let whole = read.is_ok() && names.as_ref().is_none_or(|names| !names.iter().any(|name| name == SKIPPED));
         let bytes = whole.then_some(bytes);
+        let is_over = read.is_ok() || delivery.failure().is_some();
         match self.world.below(8) {
             // It stands in nobody's way, however long nobody says what became of it.
-            0 => self.kept.borrow_mut().push(delivery),
+            0 if is_over => self.kept.borrow_mut().push(delivery),
             1 => {
                 let proven = delivery.proof().is_some();
                 let report = delivery.fail("the disk is full");
