@@ -13,6 +13,8 @@
 /** One thing to download, and what is known of it beforehand: that must come true. */
 export interface Source {
   url: string | URL;
+  /** A name of your own, which the report repeats. */
+  key?: string;
   /** Its length on the wire. */
   size?: number;
   /** In hexadecimal. */
@@ -56,6 +58,8 @@ export interface UnpackOptions {
 
 /** How a file is downloaded. */
 export interface TransferOptions {
+  /** What the stream is called in messages of who waits for whom. Default: "stream 1" and so on. */
+  name?: string;
   /** Most files in flight. Default 10. */
   limit?: number;
   /** Whether files come as they are ready (default) or as they were listed. */
@@ -103,6 +107,12 @@ export interface StreamOptions extends TransferOptions {
   onProgress?: (stats: Stats) => void;
   /** Default 100. */
   progressInterval?: number;
+  /**
+   * What makes a file done: that it was read to its end (default), or that `finish()` was called after that. Choose
+   * "explicit" where what you made of a file must be stored somewhere before it counts. In `each()`, a file is done
+   * when `work` has ended well, in either case.
+   */
+  commit?: "read" | "explicit";
 }
 
 /** Bytes that may be in use at once, by all streams of this page, or of one worker, it is given to. */
@@ -126,8 +136,12 @@ export class NarrowsError extends Error {
   readonly status?: number;
   /** Whether the same download may well succeed later. */
   readonly retryable: boolean;
+  /** Tries: the first, and one more after each failure that was retried. */
   readonly attempts?: number;
+  /** Those thrown away included. */
   readonly bytesReceived?: number;
+  /** Bytes accepted as the file's: none twice, in order, of one version. */
+  readonly bytesAccepted?: number;
   /** Where memory is what lacks: bytes needed. */
   readonly needed?: number;
 }
@@ -138,10 +152,16 @@ export type ErrorCode =
   | "budget_too_small"
   | "bad_line"
   | "too_big_to_collect"
+  | "over_budget"
+  | "blocks_held"
+  | "storage"
   | "line_too_long"
   | "cancelled"
   // the network
   | "connect"
+  | "dns"
+  | "refused"
+  | "proxy"
   | "interrupted"
   | "idle"
   | "too_slow"
@@ -165,12 +185,39 @@ export type ErrorCode =
   | "digest_mismatch"
   | "encoding"
   // the content: kinds of broken or hostile archives
+  | "truncated"
+  | "wrong_format"
+  | "bad_signature"
+  | "trailing_data"
+  | "bad_header"
+  | "bad_deflate"
+  | "bad_zstd"
+  | "crc_mismatch"
+  | "compressed_size_mismatch"
+  | "duplicate_name"
+  | "unicode_path_differs"
+  | "missing_local_entry"
+  | "missing_central_entry"
+  | "duplicate_central_entry"
+  | "directory_mismatch"
+  | "descriptor_flag_mismatch"
+  | "count_mismatch"
+  | "directory_size_mismatch"
+  | "directory_offset_mismatch"
+  | "locator_mismatch"
+  | "suspicious_comment"
+  | "unsupported"
+  | "limit"
+  // what later versions add
   | (string & {});
 
 /** How a file ended. */
 export interface Report {
   /** Its place in the list, from 0. */
   index: number;
+  /** Your own name for it. */
+  key?: string;
+  /** Without user, password, query and fragment. */
   url: string;
   outcome: "done" | "skipped" | "failed" | "cancelled";
   /** Of one that is done: what shows that the end of the data is its end. */
@@ -178,16 +225,26 @@ export interface Report {
   /** Of one that failed. */
   code?: ErrorCode;
   message?: string;
+  /** Of one that failed: whether the same download may well succeed later. */
+  retryable?: boolean;
   status?: number;
+  /** Tries: the first, and one more after each failure that was retried. */
   attempts: number;
+  /** Requests, of which an attempt may have many: one for each segment. */
+  requests: number;
+  /** Those thrown away included. */
   bytesReceived: number;
+  bytesAccepted: number;
   bytesOut: number;
   entries: number;
   sha256?: string;
   elapsed: number;
 }
 
-/** A stream at one moment. */
+/**
+ * A stream at one moment. `pulled` is always the sum of `queued`, `inFlight`, `uncommitted`, `done`, `skipped`,
+ * `failed` and `cancelled`.
+ */
 export interface Stats {
   /** Bytes of the budget reserved now, at most so far, and in all. */
   reserved: number;
@@ -196,7 +253,10 @@ export interface Stats {
   /** Files in flight, of at most `limit`; `requesting` to `received` tell what they are at. */
   inFlight: number;
   limit: number;
-  admitted: number;
+  /** Sources pulled from the list; of these, waiting for memory, and read but not yet finished. */
+  pulled: number;
+  queued: number;
+  uncommitted: number;
   requesting: number;
   receiving: number;
   /** Waiting for their consumer to make room for the next segment. */
@@ -206,7 +266,8 @@ export interface Stats {
   bytesIn: number;
   bytesRefetched: number;
   bytesOut: number;
-  attempts: number;
+  requests: number;
+  retries: number;
   done: number;
   skipped: number;
   failed: number;
@@ -216,6 +277,8 @@ export interface Stats {
   heldFor: number;
   /** For how long the oldest file has been in flight. */
   oldest: number;
+  /** Who waited for whom, after a wait for memory in which nothing moved for some seconds. It is on the console, too. */
+  stalled?: string;
 }
 
 /** A file in flight, or that has ended while its consumer still holds a block of it. */
@@ -231,20 +294,21 @@ export interface Transfer {
  * and what was kept of it is empty. Keep a copy (`block.slice()`), or use `bytes()`.
  */
 export interface Readable extends AsyncIterable<Uint8Array<ArrayBuffer>> {
+  /** Without user, password, query and fragment. */
   readonly url: string;
   /** The next block; undefined at the end. */
   nextBlock(): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /** Everything, if it is no larger than `max`, which is the option `collect` by default. */
   bytes(max?: number): Promise<Uint8Array<ArrayBuffer>>;
   text(max?: number): Promise<string>;
-  /** Lines of UTF-8 without their ends; none longer than `maxLength` characters (1 Mi). */
+  /** Lines of UTF-8 without their ends; none longer than `maxLength` characters (1 Mi). An entry's end ends a line. */
   lines(options?: { maxLength?: number }): AsyncGenerator<string, void>;
   /** A byte stream that holds nothing itself. */
   toReadableStream(): ReadableStream<Uint8Array<ArrayBuffer>>;
 }
 
 /** A file whose first bytes are there, or that has failed: reading it then throws. */
-export interface File extends Readable {
+export interface NarrowsFile extends Readable {
   /** Its place in the list, from 0. */
   readonly index: number;
   /** Its length on the wire, as far as it is known. */
@@ -253,6 +317,10 @@ export interface File extends Readable {
   entries(): AsyncGenerator<Entry, void>;
   /** How it ended; undefined before. */
   report(): Promise<Report | undefined>;
+  /** Says that what came is stored: it is done, if that was everything, and cancelled otherwise. */
+  finish(): Promise<Report>;
+  /** Says that what came could not be stored: it has failed, with the code "storage". */
+  fail(reason: unknown): Promise<Report>;
   /** Ends it where it is: its exchange is aborted, its memory given back. */
   cancel(): Promise<Report>;
 }
@@ -269,14 +337,17 @@ export interface Entry extends Readable {
 }
 
 /** Several loops may read one stream; each file goes to one of them. */
-export interface FileStream extends AsyncIterable<File> {
+export interface FileStream extends AsyncIterable<NarrowsFile> {
   readonly budget: Budget;
   /** The next file, whatever has become of those before; one that is not read must be cancelled. */
-  next(): Promise<IteratorResult<File, undefined>>;
+  next(): Promise<IteratorResult<NarrowsFile, undefined>>;
   /** Ends everything; leaving a loop calls it. */
   return(value?: unknown): Promise<IteratorReturnResult<unknown>>;
-  /** Reads all files with `work`, as many at once as are in flight, and counts how they ended. */
-  each(work: (file: File) => unknown): Promise<Record<Report["outcome"], number>>;
+  /**
+   * Reads all files with `work`, as many at once as are in flight, and counts how they ended. A file is done when `work`
+   * has ended well; what it throws ends the stream.
+   */
+  each(work: (file: NarrowsFile) => unknown): Promise<Record<Report["outcome"], number>>;
   /** The counters; undefined before the stream has begun. */
   stats(): Promise<Stats | undefined>;
   /** What each file in flight is at, in the list's order. */

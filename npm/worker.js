@@ -106,12 +106,11 @@ export class NarrowsWorker {
     // Of a worker that is gone, nothing is left to be closed, nor told.
     const after = (to, method, args) => (isGone() ? Promise.resolve() : this.#call(to, method, args));
     const file = ({ ref, index, url, size }) => {
-      let failed, closing;
+      let closing;
       const read = async (method, args, transfer) => {
         const report = await closing; // then the worker knows it no more
-        if (failed) throw failed;
         if (report) return again(report, method);
-        return on(ref, method, args, transfer).catch((error) => Promise.reject((failed = error)));
+        return on(ref, method, args, transfer);
       };
       return {
         index,

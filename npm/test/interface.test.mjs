@@ -104,7 +104,7 @@ function everywhere(run, place) {
       list: "no more lists",
       codes: ["denied"],
       left: "options",
-      unawaited: "options",
+      unawaited: "nothing was thrown",
       twice: "options",
       passedOver: "denied",
       nan: "too_big_to_collect",

@@ -67,6 +67,7 @@ The first line on stdout is the base URL. Besides the files of --dir it generate
   /trades/2026-01-01.zip?mb=80             daily trades, so many MB of text
   /ticks/2026-01-01.csv.gz?mb=10           gzip ticks
   /bytes/1048576?name=7                    so many bytes
+  /entries/two.zip                         two entries without a line feed at their ends
   /origin/open                             how many bodies are being sent
 
 Every path takes faults, separated by &:
@@ -74,7 +75,9 @@ Every path takes faults, separated by &:
   wrong-range  and  times=N: these only for the first N requests
   rate=BYTES_PER_SECOND  no-ranges  no-length  no-etag  weak-etag  gzip (as content encoding)
   change (other bytes at every request), hide (pages of other origins see few headers),
-  no-cors (they see nothing)";
+  no-cors (they see nothing)
+  rewrap, bare (a part is answered as if it were everything, with or without its headers)
+  deny-range (416), short (half of the part asked for)";
 
 #[derive(Args)]
 pub(crate) struct GetArgs {

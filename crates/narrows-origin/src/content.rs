@@ -95,6 +95,7 @@ impl Library {
                 generate::slot(name, 0)?;
                 self.cached(&key, || generate::slot(name, seed)).await
             }
+            "entries" => self.cached(&key, || Some(generate::two_entries())).await,
             "trades" | "ticks" => {
                 let megabytes = number("mb", 8).clamp(1, 1024) as usize;
                 let zipped = folder == "trades";

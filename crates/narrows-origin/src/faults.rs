@@ -18,6 +18,13 @@ pub(crate) struct Faults {
     pub(crate) no_etag: bool,
     pub(crate) weak_etag: bool,
     pub(crate) wrong_range: bool,
+    /// A range is answered with the part as if it were everything: with its `Content-Range`, or
+    /// bare of all headers, as service workers do that wrap a body in an answer of their own.
+    pub(crate) rewrap: bool,
+    pub(crate) bare: bool,
+    /// A range is refused, though it is there; or answered with half of it.
+    pub(crate) deny_range: bool,
+    pub(crate) short: bool,
     pub(crate) gzip: bool,
     pub(crate) change: bool,
     /// No header but the platform's own choice is shown to pages of other origins, or nothing is.
@@ -48,6 +55,10 @@ impl Faults {
                 "no-etag" => faults.no_etag = true,
                 "weak-etag" => faults.weak_etag = true,
                 "wrong-range" => faults.wrong_range = true,
+                "rewrap" => faults.rewrap = true,
+                "bare" => faults.bare = true,
+                "deny-range" => faults.deny_range = true,
+                "short" => faults.short = true,
                 "gzip" => faults.gzip = true,
                 "change" => faults.change = true,
                 "hide" => faults.hide = true,

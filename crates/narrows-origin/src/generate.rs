@@ -67,6 +67,12 @@ pub(crate) fn slot(name: &str, seed: u64) -> Option<Vec<u8>> {
     Some(zip(&[entry], || Style::Deflated))
 }
 
+/// A zip of two entries whose last lines have no line feed: `a1`, `a2` and `b1`, `b2`.
+pub(crate) fn two_entries() -> Vec<u8> {
+    let entries = [("a", "a1\na2"), ("b", "b1\nb2")].map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec()));
+    zip(&entries, || Style::Deflated)
+}
+
 /// Names of the export slots of some days from `from` (`YYYYMMDD`) on.
 pub(crate) fn slot_names(from: &str, days: u64) -> Option<impl Iterator<Item = String>> {
     let number = |range: std::ops::Range<usize>| from.get(range)?.parse::<u32>().ok();

@@ -178,17 +178,28 @@ fn serve(
     if !faults.no_ranges {
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if let Some((from, to)) = range(request, &etag, total) {
+            if faults.deny_range {
+                headers.clear(); // not even how long it is
+                *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+                return response;
+            }
             if from >= to {
                 headers.insert(header::CONTENT_RANGE, text(format!("bytes */{total}")));
                 *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
                 return response;
             }
+            let to = if faults.short { from + (to - from).div_ceil(2) } else { to };
             (start, end) = if faults.wrong_range { (0, to - from) } else { (from, to) };
             headers.insert(header::CONTENT_RANGE, text(format!("bytes {start}-{}/{total}", end - 1)));
-            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            if faults.bare {
+                headers.clear();
+            }
+            if !faults.rewrap && !faults.bare {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            }
         }
     }
-    if !faults.no_length {
+    if !faults.no_length && !(faults.bare && start + 1 < end && end < total) {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
     }
     *response.body_mut() = OriginBody::new(content, start, end, faults, open.clone());

@@ -56,6 +56,11 @@ pub const CASES: &[Case] = &[
     case("a redirect", "/bytes/300023", "redirect=/bytes/300023&times=1", "done"),
     case("several segments", "/bytes/3000027", "", "done"),
     case("several segments, a reset in each", "/bytes/3000028", "reset=500000&times=3", "done"),
+    case("a part wrapped as a whole", "/bytes/3000040", "rewrap", "done"),
+    case("a part wrapped as a whole, bare", "/bytes/3000041", "bare", "done"),
+    case("a range refused", "/bytes/300042", "deny-range", "done"),
+    case("parts shorter than asked for", "/bytes/3000043", "short", "done"),
+    case("a break, then a part wrapped as a whole", "/bytes/3000044", "reset=100000&times=1&rewrap", "done"),
     case("a wait longer than allowed", "/bytes/300019", "status=503&retry-after=4000", "overloaded"),
 ];
 
@@ -79,6 +84,9 @@ pub const BROWSER_CASES: &[Case] = &[
     case("hidden headers, nothing", "/bytes/0", "hide", "done"),
     case("hidden headers, a reset", "/bytes/300032", "hide&reset=100000&times=1", "done"),
     case("hidden headers, no ranges", "/bytes/300033", "hide&no-ranges&reset=100000&times=1", "done"),
+    case("hidden headers, a part wrapped as a whole", "/bytes/3000045", "hide&rewrap", "done"),
+    case("hidden headers, a range refused", "/bytes/300046", "hide&deny-range", "done"),
+    case("hidden headers, short parts", "/bytes/300047", "hide&short", "done"),
     case("no ranges, larger than the budget", "/bytes/30000034", "no-ranges", "needs_ranges"),
     case("no length, larger than a segment", "/bytes/3000029", "no-length&no-ranges", "needs_ranges"),
     case("no permission to read", "/bytes/300035", "no-cors", "blocked"),
@@ -125,7 +133,8 @@ where
         .idle_timeout(Duration::from_secs(2))
         .block_bytes(16 << 10)
         .unpack(unpack::Options::default());
-    let budget = Budget::new(options.working_set(fetch.profile()).total());
+    // Beside a working set, room for a body that can only be had whole.
+    let budget = Budget::new(options.working_set(fetch.profile()).total() + (4 << 20));
     let window = Window::from_iter([Source::new(url)], fetch.clone(), clock.clone(), &budget, options);
     let mut window = window.unwrap_or_else(|error| panic!("a whole working set: {error}"));
     let Some(mut delivery) = window.next().await else { panic!("one source, no delivery") };

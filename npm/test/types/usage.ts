@@ -1,5 +1,5 @@
 // Compiled, never run: what users write must pass, and what is wrong must not.
-import { Budget, NarrowsError, init, memoryBytes, plan, stream, type File, type Stats } from "narrows";
+import { Budget, NarrowsError, init, memoryBytes, plan, stream, type NarrowsFile, type Stats } from "narrows";
 import { NarrowsWorker, stream as inWorker } from "narrows/worker";
 
 async function usage(signal: AbortSignal): Promise<number> {
@@ -24,7 +24,7 @@ async function usage(signal: AbortSignal): Promise<number> {
       yield "https://a/e";
     })(),
     { order: "list" },
-  ).each(async (file: File) => {
+  ).each(async (file: NarrowsFile) => {
     for await (const line of file.lines()) total += line.length;
     new Response(file.toReadableStream());
   });
