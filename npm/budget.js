@@ -9,7 +9,7 @@ export class Budget {
   #engine;
 
   constructor(bytes = Budget.DEFAULT) {
-    if (!(Number.isSafeInteger(bytes) && bytes > 0 && bytes < 2 ** 31)) {
+    if ((bytes | 0) !== bytes || bytes < 1) {
       throw invalid(`a budget must be 1 to 2^31 - 1 bytes, not ${bytes}`);
     }
     this.bytes = bytes;

@@ -12,8 +12,7 @@ export class NarrowsError extends Error {
 export const ignore = () => {};
 
 /** What the engine threw, as an error. */
-export const fail = (thrown) =>
-  thrown instanceof Error || typeof thrown?.code !== "string" ? thrown : new NarrowsError(thrown);
+export const fail = (thrown) => (thrown?.code && !(thrown instanceof Error) ? new NarrowsError(thrown) : thrown);
 
 /** Passes on what the engine threw. */
 export const rethrow = (thrown) => {

@@ -15,8 +15,13 @@ const absolute = (url) => {
 export function toSource(source) {
   if (typeof source === "string" || source instanceof URL) return { url: absolute(source) };
   if (!source?.url) throw invalid(`a source must be an address, or an object with a url, not ${source}`);
-  const { url, key, size, md5, sha256, headers } = source;
-  return { url: absolute(url), key, size, md5, sha256, headers: headers && Object.fromEntries(new Headers(headers)) };
+  let { url, key, size, md5, sha256, headers } = source;
+  try {
+    headers &&= Object.fromEntries(new Headers(headers));
+  } catch {
+    throw invalid("a header is malformed"); // the platform's message would show its value
+  }
+  return { url: absolute(url), key, size, md5, sha256, headers };
 }
 
 /** An iterator over any list: of iterables, async iterables, or a ReadableStream's reader. */

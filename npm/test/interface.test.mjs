@@ -92,6 +92,31 @@ function everywhere(run, place) {
       unread: [30, 0],
     });
   });
+  it("shows no secret, whatever fails", async () => {
+    const { leaks, codes } = await run("secrets", origin.base, [...FAULTS, ["/entries/two.zip", ""]]);
+    assert.deepEqual(leaks, []);
+    assert.ok(codes >= 8, `${codes} codes`);
+  });
+  it("ends lines with their entries", async () => {
+    assert.deepEqual(await run("entriesLines", origin.base), ["a1", "a2", "b1", "b2"]);
+  });
+  it("says who waits for whom", async () => {
+    const { stalled, seconds, inner, said } = await run("stalling", origin.base);
+    assert.match(stalled, /the inner has waited 5 s .* the outer holds/);
+    assert.ok(seconds <= 8, `${seconds} s`);
+    assert.equal(inner, 2); // and ends once the other has given back; one file was taken before
+    assert.ok(said === undefined || said.includes(stalled)); // a worker has a console of its own
+  });
+  it("is done when that is committed", async () => {
+    assert.deepEqual(await run("commits", origin.base), {
+      before: "no report yet",
+      outcomes: ["done", "failed storage false", "cancelled"],
+      stats: [1, 1, 2],
+      each: [4, 0],
+      word: "options",
+      limit: "options",
+    });
+  });
   it("lends blocks", async () => assert.equal(await run("lending", origin.base), true));
   it("lets careless users get away with it", async () => {
     const { ahead, ...seen } = await run("careless", origin.base);

@@ -208,6 +208,131 @@ export const scenarios = {
     return seen;
   },
 
+  /** Walks the ways to fail with marked secrets: what of all that comes out shows one. */
+  async secrets({ stream, Budget }, base, cases) {
+    const leaks = [];
+    const codes = new Set();
+    const told = [];
+    const console = globalThis.console;
+    const quiet = Object.fromEntries(["log", "warn", "error", "info", "debug"].map((level) => [level, console[level]]));
+    for (const level in quiet) console[level] = (...args) => told.push(args.map(String).join(" "));
+    const note = (what, value) => {
+      const seen = new Set();
+      const walk = (value) => {
+        if (typeof value === "string") return value;
+        if (value === null || typeof value !== "object" || seen.has(value)) return String(value);
+        seen.add(value);
+        return Reflect.ownKeys(value).map((name) => walk(value[name])).join(" ");
+      };
+      const text = walk(value);
+      if (/S3CRET/i.test(text)) leaks.push(`${what}: ${text.slice(0, 300)}`);
+    };
+    const secret = base.replace("://", "://us3cret:pS3CRET@");
+    const sources = [
+      ...cases.map(([path, faults]) => `${secret}${path}?${faults}&token=S3CRET`),
+      ...["ftp://u:S3CRET@h/x?S3CRET", "http://u:S3CRET@127.0.0.1:1/?S3CRET", "S3CRET@ nonsense://S3CRET@x", "http://u:S3CRET@["],
+      { url: `${secret}/bytes/10?S3CRET`, size: -1, headers: { "x-key": "S3CRET" } },
+      { url: `${secret}/bytes/10?S3CRET`, md5: "00".repeat(16), headers: { authorization: "Bearer S3CRET" } },
+      { url: `${secret}/bytes/100.zip?S3CRET` },
+      { url: `${secret}/bytes/100?/x.zip&S3CRET#.zip` },
+      `${secret}/bytes/100.zip?S3CRET`,
+    ];
+    const options = { retries: 0, idleTimeout: 700, unpack: true, order: "list", limit: 20 };
+    const reading = stream(sources, options);
+    const readers = [
+      async (file) => { for await (const block of file) note("block", block.length); },
+      async (file) => { for await (const line of file.lines({ maxLength: 10 })) note("line", line.length); },
+      (file) => file.bytes(5),
+      async (file) => { for await (const entry of file.entries()) note("entry", await entry.bytes(3)); },
+    ];
+    for await (const file of reading) {
+      note("file", { url: file.url, index: file.index, size: file.size });
+      const thrown = await fails(() => readers[file.index % 4](file));
+      const again = await fails(() => file.nextBlock());
+      try {
+        await readers[(file.index + 1) % 4](file);
+      } catch (error) {
+        note("error", error);
+        note("stack", error.stack);
+        note("cause", error.cause);
+      }
+      note("thrown", [thrown, again]);
+      codes.add(thrown.code);
+      note("report", await (file.index % 2 ? file.fail("full") : file.cancel()));
+    }
+    note("stats", await reading.stats());
+    const bad = await fails(() => stream([{ url: base, headers: { "x-key": "S3CRET\n" } }]).next());
+    note("header", bad);
+    const closed = stream([`${secret}/bytes/9000000?rate=1000&S3CRET`], { budget: new Budget() });
+    const { value: file } = await closed.next();
+    await closed.return();
+    note("closed", await fails(() => file.nextBlock()));
+    note("console", told);
+    Object.assign(console, quiet);
+    return { leaks, codes: codes.size };
+  },
+
+  /** Lines end with their entries. */
+  async entriesLines({ stream }, base) {
+    const lines = [];
+    for await (const file of stream([`${base}/entries/two.zip`], { unpack: true })) {
+      for await (const line of file.lines()) lines.push(line);
+    }
+    return lines;
+  },
+
+  /** A stream inside the loop of another on one budget: within seconds it says who waits for whom. */
+  async stalling({ stream, Budget }, base) {
+    const budget = new Budget(16 << 20);
+    const urls = (count) => Array.from({ length: count }, (_, index) => `${base}/bytes/${3_000_000 + index}`);
+    const warn = console.warn;
+    let said;
+    console.warn = (text) => (said = String(text));
+    const outer = stream(urls(20), { budget, limit: 8, name: "the outer" });
+    const inner = stream(urls(3), { budget, unpack: true, name: "the inner" });
+    const seen = {};
+    for await (const file of outer) {
+      void file;
+      const next = inner.next();
+      next.catch(() => {});
+      const start = performance.now();
+      for (let stats; !seen.stalled && performance.now() - start < 15_000; await sleep(100)) {
+        stats = await inner.stats();
+        seen.stalled = stats?.stalled;
+      }
+      seen.seconds = Math.round((performance.now() - start) / 1000);
+      break; // the outer's memory is free, so the inner goes on
+    }
+    seen.inner = 0;
+    for await (const file of inner) seen.inner += (await file.bytes(4_000_000)).length > 0;
+    console.warn = warn;
+    return { ...seen, said };
+  },
+
+  /** Done when it is committed, where that is asked for. */
+  async commits({ stream }, base) {
+    const urls = ["a", "b", "c", "d"].map((name) => `${base}/bytes/5000?name=${name}`);
+    const seen = {};
+    const files = stream(urls, { commit: "explicit", order: "list", limit: 4 });
+    const outcomes = [];
+    for await (const file of files) {
+      await file.bytes();
+      if (file.index === 0) seen.before = (await file.report()) ?? "no report yet";
+      if (file.index === 0) outcomes.push(await file.finish());
+      if (file.index === 1) outcomes.push(await file.fail(new Error("the disk is full")));
+      if (file.index === 2) outcomes.push(await file.cancel());
+      if (file.index === 3) break; // never said
+    }
+    seen.outcomes = outcomes.map(({ outcome, code, retryable }) => [outcome, code, retryable].join(" ").trim());
+    const { done, failed, cancelled } = await files.stats();
+    seen.stats = [done, failed, cancelled];
+    const counts = await stream(urls, { commit: "read" }).each((file) => file.bytes());
+    seen.each = [counts.done, counts.cancelled];
+    seen.word = (await fails(() => stream(urls, { commit: "never" }).next())).code;
+    seen.limit = (await fails(() => stream(urls).setLimit(0))).code;
+    return seen;
+  },
+
   /** What people do without thinking, and must get away with. */
   async careless({ stream, Budget }, base) {
     const seen = {};
