@@ -168,3 +168,67 @@ pub fn unstreamable() -> (Vec<u8>, Vec<u8>) {
     archive[end + 16..end + 20].copy_from_slice(&(directory as u32).to_le_bytes());
     (archive, data)
 }
+
+/// nginx with TLS and HTTP/2, with files of the given lengths.
+pub struct Nginx {
+    child: Child,
+    /// `https://127.0.0.1:PORT`.
+    pub base: String,
+    /// The certificate to trust, PEM.
+    pub authority: Vec<u8>,
+    _folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    /// Starts it, if it is installed; otherwise the test says that it was skipped.
+    pub fn start(served: &[(&str, usize)]) -> Option<Self> {
+        let here = |name: &str| ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
+        let Some(nginx) = here("nginx").into_iter().find(|path| path.exists()) else {
+            eprintln!("skipped: nginx is not installed");
+            return None;
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let parameters = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
+        let certificate = parameters.self_signed(&key).expect("a certificate").pem();
+        std::fs::write(root.join("cert.pem"), &certificate).expect("written");
+        std::fs::write(root.join("key.pem"), key.serialize_pem()).expect("written");
+        for (name, length) in served {
+            std::fs::write(root.join(name), vec![b'x'; *length]).expect("written");
+        }
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
+        let at = root.display();
+        let config = format!(
+            "daemon off; pid {at}/pid; error_log {at}/error.log; worker_processes 1;\n\
+             events {{ worker_connections 512; }}\n\
+             http {{ access_log off; client_body_temp_path {at}/t1; proxy_temp_path {at}/t2;\n\
+             fastcgi_temp_path {at}/t3; uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5;\n\
+             server {{ listen 127.0.0.1:{port} ssl http2; root {at};\n\
+             ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem; }} }}\n\
+             user root;\n"
+        );
+        std::fs::write(root.join("nginx.conf"), config).expect("written");
+        let child = Command::new(nginx)
+            .args(["-c", root.join("nginx.conf").to_str()?, "-p", root.to_str()?])
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx starts");
+        for _ in 0..200 {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                let base = format!("https://127.0.0.1:{port}");
+                return Some(Self { child, base, authority: certificate.into_bytes(), _folder: folder });
+            }
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("nginx does not listen: {}", std::fs::read_to_string(root.join("error.log")).unwrap_or_default());
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        // Its worker ends with it, asked to quit rather than killed.
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}

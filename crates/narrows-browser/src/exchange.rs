@@ -114,7 +114,8 @@ impl Target {
         let relative = || Url::new_with_base(&request.url, &host::location()?).ok();
         let url = Url::new(&request.url).ok().or_else(relative).ok_or_else(|| bad("the address is malformed"))?;
         if !matches!(url.protocol().as_str(), "http:" | "https:" | "blob:") {
-            return Err(bad(&format!("scheme {:?} is not http, https or blob", url.protocol().trim_end_matches(':'))));
+            // Not named: in an address without one, it is what stands before the password.
+            return Err(bad("the scheme is not http, https or blob"));
         }
         let authorization = match url.username().is_empty() && url.password().is_empty() {
             true => None,

@@ -83,7 +83,8 @@ fn parse(url: &str) -> Result<Url, HttpError> {
     let url = Url::parse(url).map_err(|error| bad(error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(bad(format!("scheme {other:?} is not http or https"))),
+        // Not named: in an address without one, it is what stands before the password.
+        _ => Err(bad("the scheme is not http or https".into())),
     }
 }
 
