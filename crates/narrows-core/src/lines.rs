@@ -57,7 +57,7 @@ struct Carry {
 }
 
 impl<F: Fetch, C: Clock> Delivery<F, C> {
-    /// What is left of it as lines of at most `max` bytes.
+    /// What is left of it as lines of at most `max` bytes, a carriage return included.
     pub fn lines(&mut self, max: usize) -> Lines<'_, F, C> {
         Lines { delivery: self, max, block: None, at: 0, carry: Carry::default() }
     }
