@@ -57,6 +57,21 @@ pub struct Delivery<F: Fetch, C: Clock> {
 }
 
 /// What a delivery is made of, in order.
+///
+/// ```
+/// use narrows_core::{Clock, Delivery, Failure, Fetch, read::Piece};
+///
+/// async fn count_entries<F: Fetch, C: Clock>(file: &mut Delivery<F, C>) -> Result<u64, Failure> {
+///     let mut entries = 0;
+///     loop {
+///         match std::future::poll_fn(|cx| file.poll_piece(cx)).await? {
+///             Piece::Entry(_) | Piece::Block(_) => {}
+///             Piece::EntryEnd => entries += 1,
+///             Piece::End => return Ok(entries),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub enum Piece {
     /// An entry begins.

@@ -7,6 +7,23 @@ use narrows_unpack::ErrorKind;
 use crate::{fetch::FetchErrorKind, source::BadLine, text::printable};
 
 /// Why a source failed.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// # let fetch = MemoryFetch::new();
+/// # let mut window = Window::from_iter(["mem://user:secret@host/a?token"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let mut file = window.next().await.expect("one source");
+/// let failure = file.next_block().await.unwrap_err();
+/// assert_eq!((failure.kind.code(), failure.retryable()), ("not_found", false));
+/// assert_eq!(failure.to_string(), "mem://host/a?…: the origin answered with status 404");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Failure {
@@ -104,6 +121,14 @@ impl From<Failure> for io::Error {
 }
 
 /// Kinds of failure.
+///
+/// ```
+/// use narrows_core::FailureKind;
+///
+/// let kind = FailureKind::Cut { expected: 100, actual: 40 };
+/// assert_eq!((kind.code(), kind.is_retried()), ("cut", true));
+/// assert_eq!(kind.to_string(), "the body ended at byte 40 of 100");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FailureKind {

@@ -21,6 +21,35 @@ pub use crate::head::{ContentRange, Head};
 ///
 /// An adapter reports what the origin said and judges none of it: every status is a response,
 /// a short body is just a body that ends. What is retried is decided in one place, in the core.
+///
+/// ```
+/// use narrows_core::{Fetch, fetch::{Profile, Request}, testing::MemoryFetch};
+///
+/// /// An adapter around another: it counts requests.
+/// #[derive(Clone)]
+/// struct Counting<F>(F, std::rc::Rc<std::cell::Cell<u32>>);
+///
+/// impl<F: Fetch> Fetch for Counting<F> {
+///     type Error = F::Error;
+///     type Body = F::Body;
+///     type Future = F::Future;
+///
+///     fn profile(&self) -> Profile {
+///         self.0.profile()
+///     }
+///
+///     fn fetch(&self, request: Request) -> F::Future {
+///         self.1.set(self.1.get() + 1);
+///         self.0.fetch(request)
+///     }
+///
+///     fn is_queued(&self, exchange: &F::Future) -> bool {
+///         self.0.is_queued(exchange)
+///     }
+/// }
+/// # let fetch = Counting(MemoryFetch::new(), Default::default());
+/// # assert!(fetch.profile().holds_back);
+/// ```
 pub trait Fetch {
     /// Why an exchange failed.
     type Error: FetchError;
@@ -79,6 +108,12 @@ impl<F: Fetch> Fetch for Arc<F> {
 }
 
 /// What an adapter can promise.
+///
+/// ```
+/// use narrows_core::{Fetch, testing::MemoryFetch};
+///
+/// assert!(MemoryFetch::new().profile().holds_back && !MemoryFetch::new().drained().profile().holds_back);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Profile {
     /// Whether a body that is not polled makes the origin wait. Where it does not (Firefox and
@@ -90,6 +125,8 @@ pub struct Profile {
 }
 
 /// What to ask an origin for.
+///
+/// No example: a window makes it for an adapter.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Request {
     /// The address.
@@ -117,6 +154,13 @@ impl fmt::Debug for Request {
 }
 
 /// A part of a resource.
+///
+/// ```
+/// use narrows_core::fetch::ByteRange;
+///
+/// let first_kilobyte = ByteRange { start: 0, end: Some(1000) };
+/// assert_eq!(first_kilobyte.end, Some(1000));
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ByteRange {
     /// The first byte.
@@ -126,6 +170,8 @@ pub struct ByteRange {
 }
 
 /// The head of an answer, and its body.
+///
+/// No example: an adapter makes it for a window.
 #[derive(Debug)]
 pub struct Response<B> {
     /// What the headers say.
@@ -135,6 +181,8 @@ pub struct Response<B> {
 }
 
 /// A body as it arrives.
+///
+/// No example: an adapter has its own.
 pub trait Body {
     /// Why it broke off.
     type Error;
@@ -144,12 +192,20 @@ pub trait Body {
 }
 
 /// An adapter's error.
+///
+/// No example: an adapter has its own.
 pub trait FetchError: StdError + 'static {
     /// What class of failure it is; decides whether it is retried.
     fn kind(&self) -> FetchErrorKind;
 }
 
 /// Classes of failure of an exchange.
+///
+/// ```
+/// use narrows_core::fetch::FetchErrorKind;
+///
+/// assert_eq!(FetchErrorKind::Tls.code(), "tls");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum FetchErrorKind {

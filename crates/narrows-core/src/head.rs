@@ -3,6 +3,8 @@
 use std::{borrow::Cow, time::Duration};
 
 /// The headers that matter here, parsed and not judged.
+///
+/// No example: that of [`Head::parse`] makes one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Head {
     /// HTTP status after redirects.
@@ -87,6 +89,14 @@ pub(crate) fn is_gzip(encoding: &str) -> bool {
 }
 
 /// `Content-Range: bytes start-last/total` (RFC 9110, 14.4).
+///
+/// ```
+/// use narrows_core::fetch::ContentRange;
+///
+/// let range = ContentRange::parse("bytes 0-9/100").expect("well-formed");
+/// assert_eq!((range.part, range.total), (Some((0, 10)), Some(100)));
+/// assert_eq!(ContentRange::parse("bytes 9-0/100"), None);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ContentRange {
     /// First byte and one past the last, or `None` in the unsatisfied form `bytes */total`.

@@ -320,6 +320,21 @@ impl Drop for Block {
 }
 
 /// A whole source or entry in the consumer's hand, charged to the budget until dropped.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let mut file = window.next().await.expect("one source");
+/// let whole = file.collect(100).await?;
+/// assert_eq!(&whole[..], b"hello");
+/// assert_eq!(whole.charged(), budget.reserved());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 pub struct Collected {
     pub(crate) bytes: Vec<u8>,
     reservation: Reservation,

@@ -124,6 +124,12 @@ impl Options {
 }
 
 /// The order of deliveries.
+///
+/// ```
+/// use narrows_core::{Options, Order};
+///
+/// assert_eq!(Options::new().order(Order::List).order, Order::List);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Order {
     /// As they become ready.
@@ -134,6 +140,12 @@ pub enum Order {
 }
 
 /// What a 404 means.
+///
+/// ```
+/// use narrows_core::{NotFound, Options};
+///
+/// assert_eq!(Options::new().not_found(NotFound::Skip).not_found, NotFound::Skip);
+/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum NotFound {
     /// The source failed.
@@ -214,6 +226,15 @@ impl Options {
 }
 
 /// Options that cannot work.
+///
+/// ```
+/// use narrows_core::{Budget, Options, OptionsError, Window, testing::{MemoryFetch, SkippingClock}};
+///
+/// let budget = Budget::new(1000);
+/// let made = Window::from_iter(["mem://a"], MemoryFetch::new(), SkippingClock::new(), &budget, Options::new());
+/// let Err(OptionsError::Budget(error)) = made else { panic!("1,000 bytes are not enough") };
+/// assert!(error.needed > error.capacity);
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum OptionsError {

@@ -1,6 +1,13 @@
 //! Chance, given as a seed.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): enough for jitter, and replayable from its seed.
+///
+/// ```
+/// use narrows_core::Prng;
+///
+/// assert_eq!(Prng::new(7).next_u64(), Prng::new(7).next_u64());
+/// assert!(Prng::new(7).below(10) < 10);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Prng(u64);
 

@@ -5,6 +5,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use crate::failure::Failure;
 
 /// The one end of a source.
+///
+/// ```
+/// use narrows_core::{Outcome, Proof};
+///
+/// let outcome = Outcome::Done(Proof::Length);
+/// assert!(outcome.is_ok() && outcome.name() == "done");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// Everything came, as far as [`Proof`] goes, and the consumer has committed it.
@@ -35,6 +42,12 @@ impl Outcome {
 }
 
 /// What shows that the end of the data is its end.
+///
+/// ```
+/// use narrows_core::Proof;
+///
+/// assert_eq!(Proof::UnverifiedEnd.name(), "unverified_end");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Proof {
     /// A digest or a size known beforehand.
@@ -64,6 +77,21 @@ impl Proof {
 }
 
 /// Everything there is to say of a source once it has ended. It holds no secrets.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let mut file = window.next().await.expect("one source");
+/// while file.next_block().await?.is_some() {}
+/// let report = file.finish();
+/// assert_eq!((&*report.url, report.outcome.name(), report.bytes_out), ("mem://a", "done", 5));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Report {
@@ -125,6 +153,8 @@ impl<T: Fn(&Report)> Observer for T {
 }
 
 /// Who waits for whom on a budget where nothing moves.
+///
+/// No example: it takes two windows that wait for each other.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stall {
@@ -143,6 +173,8 @@ pub struct Stall {
 }
 
 /// A window that others wait for.
+///
+/// No example: see [`Stall`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Holder {

@@ -50,6 +50,27 @@ const CHUNK_BYTES: usize = 64 << 10;
 ///
 /// A consumer that waited for memory of the window's budget, while the window waits for the
 /// consumer, would wait for ever: give it a budget of its own ([`Budget::set_aside`]).
+///
+/// ```
+/// use narrows_core::{Budget, Clock, Delivery, Fetch, Options, Report, Spool, respool::Respooler, spool::SpoolFile};
+///
+/// async fn read_anyhow<F: Fetch + Clone, C: Clock + Clone, S: Spool>(
+///     delivery: Delivery<F, C>,
+///     respooler: &Respooler<F, C, S>,
+/// ) -> Report {
+///     if !delivery.failure().is_some_and(|failure| failure.needs_random_access()) {
+///         return delivery.finish();
+///     }
+///     let second = match respooler.open(delivery.source()).await {
+///         Ok(mut second) => {
+///             while let Ok(Some(_block)) = second.next_block().await {}
+///             second.finish()
+///         }
+///         Err(report) => *report,
+///     };
+///     delivery.finish_as(second)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Respooler<F, C, S> {
     fetch: F,
@@ -224,6 +245,8 @@ fn failed(report: Report, kind: FailureKind) -> Report {
 }
 
 /// A delivery from the spool. It reads like any other; its report says what the download took.
+///
+/// No example: see [`Respooler`].
 pub struct Respooled<G: SpoolFile + Unpin, C: Clock> {
     delivery: Delivery<SpooledFetch<G>, C>,
     download: Report,
@@ -278,6 +301,8 @@ impl<G: SpoolFile + Unpin, C: Clock> fmt::Debug for Respooled<G, C> {
 const SPOOLED: Profile = Profile { holds_back: true, exchange_bytes: CHUNK_BYTES as u64 };
 
 /// Serves one spooled file, whatever the address.
+///
+/// No example: [`Respooler`] makes it.
 pub struct SpooledFetch<G> {
     /// Taken by each body for as long as it reads a chunk.
     file: Arc<Mutex<G>>,
@@ -320,6 +345,8 @@ impl<G: SpoolFile + Unpin> Fetch for SpooledFetch<G> {
 }
 
 /// A spooled file as a body.
+///
+/// No example: a window reads it.
 pub struct SpooledBody<G> {
     file: Arc<Mutex<G>>,
     at: u64,
@@ -357,6 +384,8 @@ impl<G: SpoolFile + Unpin> Body for SpooledBody<G> {
 }
 
 /// A spooled file could not be read.
+///
+/// No example: it shows as the failure of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolReadError;
 

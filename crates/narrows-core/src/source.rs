@@ -129,6 +129,15 @@ impl fmt::Debug for Source {
 
 /// What a list may be made of: sources, addresses, and lines that turned out to be neither, which
 /// fail when their turn comes, so that no line of a list vanishes.
+///
+/// ```
+/// use narrows_core::{Source, source::Listed};
+///
+/// assert!("https://example.com/a".listed().is_ok());
+/// let lines = ["# a comment", "https://example.com/a", "12 nonsense"];
+/// let listed: Vec<_> = lines.into_iter().filter_map(Source::from_line).map(Listed::listed).collect();
+/// assert!(listed[0].is_ok() && listed[1].is_err());
+/// ```
 pub trait Listed {
     /// The source, or why it is none.
     ///
@@ -182,6 +191,13 @@ pub fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// A list's line that is no source.
+///
+/// ```
+/// use narrows_core::source::BadLine;
+///
+/// let bad = BadLine::new("12 nonsense", "neither an address nor `size md5 url`");
+/// assert_eq!((bad.line(), bad.reason()), ("12 nonsense", "neither an address nor `size md5 url`"));
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BadLine {
     /// The line as it may be shown: without what could be secret, at most 200 characters.

@@ -7,6 +7,8 @@ use std::{
 };
 
 /// Makes temporary files, within a quota.
+///
+/// No example: `narrows_native::TempSpool` and `narrows_browser::OpfsSpool` implement it, and have some.
 pub trait Spool {
     /// Why storage failed.
     type Error: StdError + 'static;
@@ -24,6 +26,8 @@ pub trait Spool {
 }
 
 /// Append, then read. Gone when dropped.
+///
+/// No example: as [`Spool`].
 pub trait SpoolFile {
     /// Why storage failed.
     type Error;

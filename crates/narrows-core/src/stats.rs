@@ -3,6 +3,12 @@
 use std::time::Duration;
 
 /// What a transfer's bytes are reserved for.
+///
+/// ```
+/// use narrows_core::stats::Phase;
+///
+/// assert_eq!(Phase::BackingOff.name(), "backing_off");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Phase {
     /// Waiting for an answer.
@@ -35,6 +41,22 @@ impl Phase {
 
 /// A window at one moment. `pulled` is always the sum of `queued`, `in_flight`, `uncommitted`,
 /// `done`, `skipped`, `failed` and `cancelled`.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let mut file = window.next().await.expect("one source");
+/// let stats = window.stats();
+/// assert_eq!((stats.pulled, stats.in_flight, stats.done), (1, 1, 0));
+/// assert!(stats.reserved <= stats.capacity);
+/// # file.next_block().await?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -89,6 +111,21 @@ pub struct Stats {
 }
 
 /// A transfer at one moment.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let file = window.next().await.expect("one source");
+/// let transfer = window.handle().transfers()[0];
+/// assert_eq!((transfer.index, transfer.reserved), (0, budget.reserved()));
+/// # drop(file);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TransferStats {

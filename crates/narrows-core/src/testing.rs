@@ -41,6 +41,8 @@ use crate::{
 
 /// Serves bodies from memory: ranges, a strong validator, and faults where some are asked for.
 /// What is not there answers 404. Clones share their bodies.
+///
+/// No example: the module has one.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryFetch {
     served: Arc<Mutex<BTreeMap<String, Served>>>,
@@ -56,6 +58,8 @@ struct Served {
 }
 
 /// What goes wrong with a body, for the first `times` requests.
+///
+/// No example: the module has one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -200,6 +204,8 @@ impl Fetch for MemoryFetch {
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// A body in memory.
+///
+/// No example: a window reads it.
 #[derive(Debug)]
 pub struct MemoryBody {
     bytes: Bytes,
@@ -220,6 +226,8 @@ impl Body for MemoryBody {
 }
 
 /// A fault that was asked for.
+///
+/// No example: it shows as the failure of a source.
 #[derive(Clone, Copy, Debug)]
 pub struct MemoryError(FetchErrorKind);
 
@@ -238,6 +246,8 @@ impl FetchError for MemoryError {
 }
 
 /// A clock on which every wait is over at once: its time jumps to where it was to wait for.
+///
+/// No example: that of [`Clock`] uses it.
 #[derive(Clone, Debug, Default)]
 pub struct SkippingClock(Arc<AtomicU64>);
 

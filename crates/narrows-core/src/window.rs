@@ -373,6 +373,22 @@ impl<F: Fetch, C: Clock, S> fmt::Debug for Window<F, C, S> {
 }
 
 /// Watches and steers a window from elsewhere.
+///
+/// ```
+/// # use futures_util::{FutureExt, StreamExt};
+/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// # async {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(8 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let handle = window.handle();
+/// handle.set_limit(50);
+/// assert_eq!(handle.stats().limit, 50);
+/// handle.cancel();
+/// assert!(window.next().await.is_none(), "nothing had been begun");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// # }.now_or_never().expect("nothing waits").expect("it works");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Handle<C> {
     slots: Slots,

@@ -5,6 +5,12 @@
 //! needed. So what was reserved for a term and what is given back of it cannot disagree.
 
 /// What a part of a transfer's memory is for. A new stage adds its term here.
+///
+/// ```
+/// use narrows_core::working_set::Term;
+///
+/// assert_eq!(Term::ContentDecoder.name(), "content_decoder");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Term {

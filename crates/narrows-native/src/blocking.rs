@@ -47,6 +47,8 @@ use crate::TokioClock;
 ///
 /// Inside a tokio runtime: use [`Window`] there. Also if the system gives no runtime: no timers, no
 /// sockets.
+///
+/// No example: the module has one.
 pub fn iter<F: Fetch + Clone, I: Iterator<Item: Listed>>(
     sources: impl IntoIterator<IntoIter = I>,
     fetch: F,
@@ -75,6 +77,8 @@ fn lock<F: Fetch, I>(shared: &Shared<F, I>) -> MutexGuard<'_, State<F, I>> {
 }
 
 /// An iterator of [`File`]. Dropping it, and the files from it, aborts what is left.
+///
+/// No example: the module has one.
 pub struct Deliveries<F: Fetch, I> {
     shared: Shared<F, I>,
 }
@@ -108,6 +112,8 @@ impl<F: Fetch, I> fmt::Debug for Deliveries<F, I> {
 }
 
 /// One source, readable from start to end.
+///
+/// No example: the module has one.
 pub struct File<F: Fetch, I> {
     delivery: Delivery<F, TokioClock>,
     shared: Shared<F, I>,

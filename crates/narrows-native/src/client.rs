@@ -146,6 +146,13 @@ impl Fetch for Client {
 }
 
 /// A client could not be made.
+///
+/// ```
+/// use narrows_native::{Client, ClientOptions};
+///
+/// let pem = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n";
+/// assert!(Client::new(ClientOptions::new().authorities(pem)).is_err());
+/// ```
 pub struct BuildError(reqwest::Error);
 
 impl fmt::Debug for BuildError {

@@ -9,6 +9,19 @@ use narrows_core::{Clock, Timestamp};
 use tokio::time::{Instant, Sleep};
 
 /// tokio's clock, counted from when it was made.
+///
+/// ```
+/// use std::time::Duration;
+/// use narrows_core::Clock;
+/// use narrows_native::TokioClock;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let clock = TokioClock::new();
+/// clock.sleep_until(clock.now() + Duration::from_millis(1)).await;
+/// assert!(clock.now().0 >= Duration::from_millis(1));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TokioClock {
     origin: Instant,
@@ -43,6 +56,8 @@ impl Clock for TokioClock {
 }
 
 /// A timer of tokio's.
+///
+/// No example: see [`TokioClock`].
 #[derive(Debug)]
 pub struct TokioSleep(Pin<Box<Sleep>>);
 

@@ -17,6 +17,8 @@ type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Error;
 type ConnectError = <HttpConnector as Service<http::Uri>>::Error;
 
 /// Why an exchange failed. Its text never has the address: that may hold secrets.
+///
+/// No example: it shows as the failure of a source.
 #[derive(Debug)]
 pub struct HttpError {
     kind: FetchErrorKind,

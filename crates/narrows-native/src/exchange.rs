@@ -23,6 +23,8 @@ use crate::{
 };
 
 /// An exchange up to the response's head.
+///
+/// No example: a window polls it.
 pub struct Exchange(Pin<Box<dyn Future<Output = Result<Response<HttpBody>, HttpError>> + Send>>);
 
 impl Exchange {
@@ -146,6 +148,8 @@ fn until(date: &str) -> Option<Duration> {
 }
 
 /// A body as it arrives. While it is not polled, the origin waits.
+///
+/// No example: a window reads it.
 #[derive(Debug)]
 pub struct HttpBody {
     body: reqwest::Body,

@@ -1,6 +1,8 @@
 //! Versions of HTTP.
 
 /// Which versions of HTTP are spoken.
+///
+/// No example: that of [`ClientOptions`](crate::ClientOptions) chooses one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Protocol {

@@ -10,6 +10,8 @@ use narrows_core::{Clock, Delivery, Fetch, read::Reader};
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// What is left of a delivery, as tokio's [`AsyncRead`]: see [`reader`].
+///
+/// No example: see [`reader`].
 #[derive(Debug)]
 pub struct TokioReader<'a, F: Fetch, C: Clock>(Reader<'a, F, C>);
 

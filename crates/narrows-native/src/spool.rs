@@ -19,6 +19,23 @@ use narrows_core::spool::{Spool, SpoolFile};
 ///
 /// Reads and writes go to the page cache and are done in place, on the caller's thread. An
 /// unlinked file has no name, so a killed process leaves none behind.
+///
+/// ```
+/// use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
+/// use narrows_native::TempSpool;
+/// # use futures_util::StreamExt;
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
+/// # let budget = Budget::new(64 << 20);
+/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
+/// let spool = TempSpool::new(std::env::temp_dir(), 1 << 30); // a gigabyte at most
+/// let mut delivery = window.next().await.expect("one source");
+/// let file = delivery.spool(&spool, 1 << 20).await?;
+/// assert_eq!((file.length(), spool.left()), (5, (1 << 30) - 5));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TempSpool {
     directory: PathBuf,
@@ -70,6 +87,8 @@ impl Drop for Quota {
 }
 
 /// An unlinked temporary file.
+///
+/// No example: see [`TempSpool`].
 #[derive(Debug)]
 pub struct TempFile {
     file: File,

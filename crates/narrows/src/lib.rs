@@ -51,6 +51,16 @@ pub use narrows_native::{
 };
 
 /// A delivery of the target's own adapter, or of another.
+///
+/// ```
+/// async fn rows(mut file: narrows::Delivery) -> Result<usize, narrows::Failure> {
+///     let mut rows = 0;
+///     while let Some(block) = file.next_block().await? {
+///         rows += block.iter().filter(|byte| **byte == b'\n').count();
+///     }
+///     Ok(rows)
+/// }
+/// ```
 pub type Delivery<F = DefaultFetch, C = DefaultClock> = narrows_core::Delivery<F, C>;
 
 /// What the target's own adapter says and gives, by name.
