@@ -33,7 +33,8 @@ pub struct Blocks<'a, F: Fetch, C: Clock> {
 }
 
 /// What is left of a delivery, as an [`AsyncRead`] of the futures library. (tokio's is in
-/// `narrows_native`.)
+/// `narrows_native`.) Of an archive, it gives the entries' bytes one after another, with nothing
+/// between them: for lines, see [`Lines`](crate::read::Lines).
 ///
 /// ```
 /// # use futures_util::{FutureExt, StreamExt, io::{AsyncReadExt, Cursor}};

@@ -160,6 +160,22 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
         wait(&self.shared, self.delivery.collect(max))
     }
 
+    /// Calls `work` with each line that is left, without its end; none is longer than `max` bytes. A
+    /// line ends with its entry, too.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] of the source, and [`FailureKind::LineTooLong`], which fails it.
+    pub fn for_each_line(&mut self, max: usize, mut work: impl FnMut(&[u8])) -> Result<(), Failure> {
+        wait(&self.shared, async {
+            let mut lines = self.delivery.lines(max);
+            while let Some(line) = lines.next().await? {
+                work(line);
+            }
+            Ok(())
+        })
+    }
+
     /// Says that what came is committed, and gives the report: see [`Delivery::finish`].
     pub fn finish(self) -> Report {
         self.delivery.finish()
@@ -187,6 +203,8 @@ where
     })
 }
 
+/// Of an archive, the entries' bytes one after another, with nothing between them: for lines, see
+/// [`for_each_line`](File::for_each_line).
 impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Read for File<F, I> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
