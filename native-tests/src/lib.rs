@@ -176,7 +176,7 @@ pub struct Nginx {
     pub base: String,
     /// The certificate to trust, PEM.
     pub authority: Vec<u8>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Nginx {
@@ -209,19 +209,21 @@ impl Nginx {
              user root;\n"
         );
         std::fs::write(root.join("nginx.conf"), config).expect("written");
-        let child = Command::new(nginx)
+        let base = format!("https://127.0.0.1:{port}");
+        let started = Command::new(nginx)
             .args(["-c", root.join("nginx.conf").to_str()?, "-p", root.to_str()?])
             .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx starts");
+            .spawn();
+        let child = started.expect("nginx starts");
+        let served = Self { child, base, authority: certificate.into_bytes(), folder };
         for _ in 0..200 {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                let base = format!("https://127.0.0.1:{port}");
-                return Some(Self { child, base, authority: certificate.into_bytes(), _folder: folder });
+                return Some(served);
             }
             thread::sleep(std::time::Duration::from_millis(20));
         }
-        panic!("nginx does not listen: {}", std::fs::read_to_string(root.join("error.log")).unwrap_or_default());
+        let log = std::fs::read_to_string(served.folder.path().join("error.log"));
+        panic!("nginx does not listen: {}", log.unwrap_or_default());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, unpack};
+use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, fetch::Profile, unpack};
 use narrows_origin::calendar::{Day, day};
 
 use crate::{
@@ -165,9 +165,9 @@ pub(crate) struct TransferArgs {
     /// Speak HTTP/2 to plain http:// origins
     #[arg(long)]
     pub(crate) http2_prior_knowledge: bool,
-    /// What an HTTP/2 transfer gets at most in a round trip, and reserves
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = size)]
-    pub(crate) http2_window: u64,
+    /// What an HTTP/2 transfer gets at most in a round trip, and reserves [default: its share of the budget]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) http2_window: Option<u64>,
     /// Speak HTTP/1.1 only, which is the default
     #[arg(long, hide = true, conflicts_with_all = ["http2", "http2_prior_knowledge"])]
     pub(crate) http1: bool,
@@ -318,7 +318,8 @@ impl TransferArgs {
             .seed(std::process::id().into())
     }
 
-    pub(crate) fn client(&self) -> Result<ClientOptions, Usage> {
+    /// The client for at most so many transfers at once.
+    pub(crate) fn client(&self, transfers: usize, options: &Options) -> Result<ClientOptions, Usage> {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
         let protocol = match (self.http2, self.http2_prior_knowledge) {
             (_, true) => Protocol::Http2PriorKnowledge,
@@ -327,10 +328,23 @@ impl TransferArgs {
         };
         Ok(ClientOptions::new()
             .protocol(protocol)
-            .http2_window(u32::try_from(self.http2_window).unwrap_or(u32::MAX))
+            .http2_window(
+                self.http2_window.map_or_else(
+                    || self.http2_share(transfers, options),
+                    |bytes| u32::try_from(bytes).unwrap_or(u32::MAX),
+                ),
+            )
             .connect_timeout(self.connect_timeout)
             .compressed(self.compressed)
             .authorities(self.cacert.as_ref().map(read).transpose()?.unwrap_or_default()))
+    }
+
+    /// What of the budget is left for the flow control window of each transfer.
+    fn http2_share(&self, transfers: usize, options: &Options) -> u32 {
+        let without = Profile { holds_back: true, exchange_bytes: 0 };
+        let others = options.working_set(without).total() + (1 << 20);
+        let share = self.budget / transfers.clamp(1, self.limit as usize) as u64;
+        share.saturating_sub(others).clamp(256 << 10, 32 << 20) as u32
     }
 
     pub(crate) fn budget(&self) -> Budget {

@@ -46,7 +46,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         None if gdelt.stdout => Output::Stdout,
         None => Output::Discard,
     };
-    let (client, budget) = (gdelt.transfers.client()?, gdelt.transfers.budget());
+    let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
     let list = gdelt.master.map(Into::into);
     run_job(Job { sources, finite, options, client, budget, output, list }, &gdelt.reporting)
@@ -88,7 +88,6 @@ fn origin_of(url: &str) -> &str {
 /// Downloads the list itself through a window of one, and reads it while it streams.
 fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
     let keep = filter(gdelt);
-    let client = Client::new(gdelt.transfers.client()?)?;
     let source = Source::new(url.as_str()).headers(gdelt.transfers.header.clone());
     // Beside the job's budget and its runtime: the list must not wait for the slots, nor they for it.
     // The list says where the slots are: credentials go only where the user has said they belong.
@@ -96,6 +95,7 @@ fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
     let base = origin_of(&gdelt.base).to_owned();
     let belongs = move |source: &Source| [own.as_str(), base.as_str()].contains(&origin_of(&source.url));
     let options = gdelt.transfers.options(false).limit(1);
+    let client = Client::new(gdelt.transfers.client(1, &options)?)?;
     Ok(list::in_background(public_url(&url), &gdelt.transfers.header, belongs, move |send| {
         let needed = options.working_set(client.profile()).total();
         let mut files = blocking::iter([source], client, &Budget::new(needed), options)?;

@@ -31,6 +31,7 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
         Output::Directory(get.sink.out.unwrap_or_else(|| ".".into()))
     };
     let finite = get.list.as_deref().is_none_or(Path::is_file);
-    let (client, budget) = (get.transfers.client()?, get.transfers.budget());
+    let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
+    let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
     run_job(Job { sources, finite, options, client, budget, output, list: get.list }, &get.reporting)
 }

@@ -20,7 +20,7 @@ const PER_TRANSFER_BYTES: u64 = 64 << 10;
 
 pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
     let options = get.transfers.options(get.unpack);
-    let client = Client::new(get.transfers.client()?)?;
+    let client = Client::new(get.transfers.client(usize::MAX, &options)?)?;
     let set = match options.check(client.profile(), &Budget::new(get.transfers.budget)) {
         Ok(set) => set,
         Err(error @ OptionsError::Budget(_)) => {
