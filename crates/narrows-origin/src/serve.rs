@@ -199,7 +199,8 @@ fn serve(
             }
         }
     }
-    if !faults.no_length && !(faults.bare && start + 1 < end && end < total) {
+    let is_bare_part = faults.bare && (start, end) != (0, total);
+    if !faults.no_length && !is_bare_part {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
     }
     *response.body_mut() = OriginBody::new(content, start, end, faults, open.clone());
