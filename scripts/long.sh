@@ -1,0 +1,27 @@
+#!/bin/sh
+# What takes too long for each change, and must hold before a release: all tests, 100,000 seeds,
+# mutants, fuzzing, the interface against the last release, benchmarks beside peers.
+set -eu
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+./scripts/test.sh
+step "the oldest Rust that is promised"
+./scripts/msrv.sh
+step "dependencies: licences, advisories, sources"
+command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
+cargo deny check
+step "the public interface beside the last release"
+./scripts/semver.sh
+step "100,000 seeds"
+cargo run --profile sim -p narrows-sim -- 0..100000
+step "mutants"
+python3 scripts/mutants.py
+step "fuzzing, ten minutes each"
+for format in zip gzip zstd; do
+    cargo +nightly fuzz run "$format" -- -max_total_time=600 || echo "fuzzing $format needs a nightly toolchain and cargo-fuzz"
+done
+step "benchmarks beside peers, and over distance"
+python3 benches/run.py
+python3 benches/distance.py
