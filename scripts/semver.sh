@@ -1,6 +1,6 @@
 #!/bin/sh
-# What changed in the public interface since the last tag, or since a revision that is given. Before
-# version 1.0 a breaking change needs a new minor version; what breaks is listed either way.
+# Whether the version says what changed in the public interface since the last tag, or since a revision
+# that is given: before 1.0, what breaks users needs a new minor version.
 set -eu
 cd "$(dirname "$0")/.."
 command -v cargo-semver-checks >/dev/null || cargo install --quiet --locked cargo-semver-checks
@@ -11,5 +11,5 @@ if [ -z "$since" ]; then
 fi
 for crate in narrows-unpack narrows-core narrows-native narrows; do
     echo "-- $crate since $since"
-    cargo semver-checks -p "$crate" --baseline-rev "$since" --release-type minor
+    cargo semver-checks -p "$crate" --baseline-rev "$since"
 done

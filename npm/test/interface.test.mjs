@@ -105,7 +105,7 @@ function everywhere(run, place) {
     assert.match(stalled, /the inner has waited 5 s .* the outer holds/);
     assert.ok(seconds <= 8, `${seconds} s`);
     assert.equal(inner, 3); // it goes on once the other has given back
-    assert.ok(said === undefined || said.includes(stalled)); // a worker has a console of its own
+    assert.ok(said == null || said.includes(stalled)); // a worker has a console of its own
   });
   it("is done when that is committed", async () => {
     assert.deepEqual(await run("commits", origin.base), {
