@@ -31,6 +31,14 @@ cargo clippy --target wasm32-unknown-unknown --quiet \
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet -p narrows -p narrows-browser --target wasm32-unknown-unknown
+
+step "licences and sources of dependencies"
+if command -v cargo-deny >/dev/null; then
+    cargo deny --log-level error check bans licenses sources
+else
+    echo "skipped: cargo-deny is not installed (scripts/long.sh installs it)"
+fi
 
 step "the release binary, which the tests with whole processes run"
 cargo build --release --quiet -p narrows-cli

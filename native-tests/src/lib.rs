@@ -1,5 +1,10 @@
 //! What the tests share: the binary, an origin, and places to write.
 
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
 use std::{
     env,
     io::{BufRead, BufReader, Read, Write},

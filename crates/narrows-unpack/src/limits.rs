@@ -9,7 +9,7 @@ use crate::{format::Format, zip::lengths::StoredLengths};
 pub struct Options {
     /// The format, or `None` to tell it from the content.
     pub format: Option<Format>,
-    /// What the content must be if it is told from the content; [`ErrorKind::WrongFormat`]
+    /// What the content must be if it is told from the content; [`ErrorKind::WrongFormat`](crate::ErrorKind::WrongFormat)
     /// otherwise. A name that ends in `.zip` is such a promise: an error page is not a zip.
     pub expected: Option<Format>,
     /// Whether what was expected may have been decoded on the way: then plain bytes will do, too.

@@ -70,3 +70,7 @@ pub mod adapter {
     #[cfg(not(target_arch = "wasm32"))]
     pub use narrows_native::*;
 }
+
+#[cfg(all(doctest, not(target_arch = "wasm32")))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
