@@ -10,16 +10,16 @@
  * }
  */
 
-/** One thing to download, and what is known of it beforehand: that must come true. */
+/** One thing to download, and what is known of it beforehand: another size or digest fails it. */
 export interface Source {
   url: string | URL;
   /** A name of your own, which the report repeats. */
   key?: string;
-  /** Its length on the wire. */
+  /** Expected length on the wire in bytes. */
   size?: number;
-  /** In hexadecimal. */
+  /** Expected MD5 of the bytes on the wire, in hexadecimal. */
   md5?: string;
-  /** In hexadecimal. */
+  /** Expected SHA-256 of the bytes on the wire, in hexadecimal. */
   sha256?: string;
   /** For the source's own origin; with headers of its own, a source is not redirected. */
   headers?: HeadersInit;
@@ -32,7 +32,7 @@ export type Sources =
   | ReadableStream<string | URL | Source>;
 
 export interface UnpackOptions {
-  /** Default: told from the content; a name like `.zip` must come true. */
+  /** Default: told from the content. Other content than a name like `.zip` says is an error. */
   format?: "plain" | "zip" | "gzip" | "zstd";
   /** Bytes of one entry as they really come out. Default 16 GiB. */
   maxEntrySize?: number;
