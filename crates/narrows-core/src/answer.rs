@@ -123,6 +123,10 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
         (200 | 203, Some(asked)) if head.length.is_some() && head.length == part_length(asked) => {
             Verdict::AskPlain("a whole body just as long as the part asked for")
         }
+        // Who has ranges sends a part as one: a shorter whole in its place may be less than that.
+        (200 | 203, Some(asked)) if received == 0 && head.accepts_ranges && is_shorter(head.length, asked) => {
+            Verdict::AskPlain("a whole body, shorter than the part asked for, of an origin that has ranges")
+        }
         (200 | 203, _) => {
             let fresh = Pinned::of(head, head.length);
             if received == 0 {
@@ -174,6 +178,10 @@ fn is_whole(range: ContentRange, length: Option<u64>) -> bool {
     range
         .part
         .is_some_and(|(start, end)| start == 0 && range.total == Some(end) && length.is_none_or(|length| length == end))
+}
+
+fn is_shorter(length: Option<u64>, asked: ByteRange) -> bool {
+    length.zip(part_length(asked)).is_some_and(|(length, part)| length < part)
 }
 
 fn part_length(asked: ByteRange) -> Option<u64> {

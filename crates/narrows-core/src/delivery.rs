@@ -13,7 +13,6 @@ use std::{
 use narrows_unpack::Entry;
 
 use crate::{
-    budget::Reservation,
     clock::Clock,
     failure::{Failure, FailureKind},
     fetch::Fetch,
@@ -91,8 +90,13 @@ enum Scope {
     Source,
     /// At the end of the entry that was opened.
     Entry,
-    /// At once: the entry has ended.
+    /// At once: the entry has ended, or is being skipped.
     BetweenEntries,
+    /// Never: the entry was too big to be collected, and its beginning is lost.
+    Lost {
+        /// Bytes that could be had.
+        available: u64,
+    },
 }
 
 impl<F: Fetch, C: Clock> Delivery<F, C> {
@@ -190,6 +194,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     }
 
     fn begin_collection(&self, max: u64) -> Result<Collected, Failure> {
+        self.check_scope()?;
         let flight = self.shared.lock();
         if let Some(failure) = flight.failure() {
             return Err(failure);
@@ -206,11 +211,23 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
 
     /// What was collected is lost: of an entry that is all, the next can be opened; of a source it
     /// is the end.
-    fn too_big_inside(&self, available: u64) -> Failure {
+    fn too_big_inside(&mut self, available: u64) -> Failure {
         let kind = FailureKind::TooBigToCollect { needed: None, available };
+        if self.scope == Scope::Source {
+            return self.refuse(kind);
+        }
+        self.scope = Scope::Lost { available };
+        self.shared.lock().transfer.failure(kind, None)
+    }
+
+    /// Whether there is something to read: what is left of an entry whose beginning is lost is not.
+    pub(crate) fn check_scope(&self) -> Result<(), Failure> {
         match self.scope {
-            Scope::Source => self.refuse(kind),
-            Scope::Entry | Scope::BetweenEntries => self.shared.lock().transfer.failure(kind, None),
+            Scope::Lost { available } => {
+                let kind = FailureKind::TooBigToCollect { needed: None, available };
+                Err(self.shared.lock().transfer.failure(kind, None))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -287,6 +304,14 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         })
     }
 
+    /// Ends its transfer where it is: nothing more comes, and who reads on learns that it was
+    /// cancelled. What has ended stays as it is.
+    pub fn stop(&self) {
+        self.shared.lock().cancel();
+        self.shared.wakers.window.wake();
+        self.shared.wakers.consumer.wake();
+    }
+
     /// Ends it where it is, and gives the report: cancelled, unless it is skipped or has failed.
     /// Dropping it does the same.
     pub fn cancel(mut self) -> Report {
@@ -307,18 +332,18 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         report.unwrap_or_else(|| unreachable!("settled twice"))
     }
 
-    /// Bytes of the budget for what a reader keeps between blocks, if they are free.
-    pub(crate) fn charge(&self, bytes: u64) -> Result<Reservation, Failure> {
+    /// Room for what a reader keeps between blocks: of what is set aside for collecting, then of
+    /// what the budget has free.
+    pub(crate) fn room_for(&self, bytes: u64) -> Result<Collected, Failure> {
         let mut flight = self.shared.lock();
-        flight.lease.charge(bytes).ok_or_else(|| {
-            let available = flight.lease.free();
-            flight.refuse(FailureKind::TooBigToCollect { needed: Some(bytes), available })
-        })
+        let taken = flight.lease.collection(bytes);
+        taken.map_err(|available| flight.refuse(FailureKind::TooBigToCollect { needed: Some(bytes), available }))
     }
 
     /// [`next_block`](Self::next_block) as a poll function. A caller that stops polling before it
     /// is ready should not leave it so for long: idle time counts meanwhile.
     pub fn poll_block(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Block>, Failure>> {
+        self.check_scope()?;
         loop {
             if self.scope == Scope::BetweenEntries {
                 return Poll::Ready(Ok(None));
@@ -336,11 +361,18 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     pub fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Box<Entry>>, Failure>> {
         loop {
             let output = ready!(self.poll_output(cx));
-            if let Ok(Output::Block(_) | Output::EntryEnd(_)) = output {
-                continue; // what is left of the entry before
+            match &output {
+                Ok(Output::Block(_) | Output::EntryEnd(_)) => {
+                    // What is left of the entry before is none of the next one's, also where
+                    // nobody waits for that.
+                    self.scope = Scope::BetweenEntries;
+                    continue;
+                }
+                Ok(Output::Entry(_)) => self.scope = Scope::Entry,
+                Err(failure) if matches!(failure.kind, FailureKind::BlocksHeld { .. }) => {}
+                // Behind the last entry, and after a failure, blocks are asked of the source.
+                Ok(Output::End) | Err(_) => self.scope = Scope::Source,
             }
-            // Behind the last entry, and after a failure, blocks are asked of the source.
-            self.scope = if let Ok(Output::Entry(_)) = output { Scope::Entry } else { Scope::Source };
             return Poll::Ready(output.map(|output| match output {
                 Output::Entry(entry) => Some(entry),
                 _ => None,
@@ -351,6 +383,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     /// What comes next, whatever it is: for readers that want to know where entries begin and end.
     /// A caller that stops polling before it is ready should not leave it so for long.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
+        self.check_scope()?;
         self.poll_output(cx).map_ok(|output| match output {
             Output::Entry(entry) => Piece::Entry(entry),
             Output::Block(block) => Piece::Block(block),
@@ -360,7 +393,13 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     }
 
     pub(crate) fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {
-        let output = self.shared.poll_for_consumer(cx, |flight, cx| flight.poll_output(cx));
+        let output = self.shared.poll_for_consumer(cx, |flight, cx| {
+            let output = flight.poll_output(cx);
+            if output.is_ready() {
+                flight.transfer.pause(); // nothing is wanted until the consumer asks again
+            }
+            output
+        });
         if output.is_ready() {
             // Room may have come free for the window to go on with.
             self.shared.wakers.window.wake();

@@ -182,7 +182,7 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
             return failure;
         }
         let failure = self.transfer.failure(kind, None);
-        if let Some(Over::Proven(_)) = self.over {
+        if let Some(Over::Proven(_) | Over::NotFound) = self.over {
             self.over = Some(Over::Failed(Box::new(failure.clone())));
         }
         self.end(Over::Failed(Box::new(failure.clone())));

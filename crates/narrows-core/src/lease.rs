@@ -117,16 +117,6 @@ impl Lease {
         Ok(collected)
     }
 
-    /// Bytes beside the working set, if they are free now.
-    pub(crate) fn charge(&self, bytes: u64) -> Option<Reservation> {
-        self.resize(|state| state.reservation.try_grow(bytes).then(|| state.reservation.split(bytes)))
-    }
-
-    /// Bytes of the budget that are not reserved.
-    pub(crate) fn free(&self) -> u64 {
-        self.state().reservation.free()
-    }
-
     fn resize<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let before = state.reservation.bytes();
@@ -365,6 +355,13 @@ impl Collected {
                 state.reservation.join(own);
             }
         });
+    }
+
+    /// Frees the bytes and keeps their charge, for whoever has copied them out.
+    #[must_use]
+    pub fn into_charge(mut self) -> Self {
+        self.bytes = Vec::new();
+        self
     }
 
     /// Bytes of the budget that this keeps: no less than its capacity.

@@ -1,8 +1,9 @@
 //! What a window and its transfers count together, and whom they tell.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt, mem,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,8 +22,16 @@ pub(crate) struct Ledger(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     counters: Mutex<Counters>,
-    /// Told one at a time, and never while the counters are locked, which they may read.
-    observers: Mutex<Vec<Box<dyn Observer + Send + Sync>>>,
+    outbox: Mutex<Outbox>,
+}
+
+/// What is to be told, and to whom. Observers are called with nothing locked here, for they may end
+/// other sources of the window: what that comes to is told by whoever is telling already.
+#[derive(Default)]
+struct Outbox {
+    observers: Vec<Arc<dyn Observer + Send + Sync>>,
+    reports: VecDeque<Report>,
+    is_telling: bool,
 }
 
 #[derive(Debug, Default)]
@@ -48,8 +57,8 @@ impl fmt::Debug for Inner {
 
 impl Ledger {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let (counters, observers) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { name, counters, observers }))
+        let (counters, outbox) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { name, counters, outbox }))
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Counters> {
@@ -57,12 +66,34 @@ impl Ledger {
         self.0.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn observe(&self, observer: Box<dyn Observer + Send + Sync>) {
-        self.observers().push(observer);
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer + Send + Sync>) {
+        self.outbox().observers.push(observer);
     }
 
-    pub(crate) fn tell_ended(&self, report: &Report) {
-        self.observers().iter().for_each(|observer| observer.ended(report));
+    /// Tells of an end: each observer once, one report at a time, in the order they were made.
+    pub(crate) fn tell_ended(&self, report: Report) {
+        {
+            let mut outbox = self.outbox();
+            outbox.reports.push_back(report);
+            if mem::replace(&mut outbox.is_telling, true) {
+                return; // on another thread, or further up on this one
+            }
+        }
+        loop {
+            let (report, observers) = {
+                let mut outbox = self.outbox();
+                let Some(report) = outbox.reports.pop_front() else {
+                    outbox.is_telling = false;
+                    return;
+                };
+                (report, outbox.observers.clone())
+            };
+            for observer in observers {
+                // One that panics keeps no other from learning of it. Its panic has been shown, and
+                // goes no further: this may run while another one unwinds.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| observer.ended(&report)));
+            }
+        }
     }
 
     /// Tells that the window waits for memory while nothing moves.
@@ -77,7 +108,8 @@ impl Ledger {
             waited,
             holders: others,
         };
-        self.observers().iter().for_each(|observer| observer.stalled(&stall));
+        let observers = self.outbox().observers.clone();
+        observers.iter().for_each(|observer| observer.stalled(&stall));
     }
 
     /// Makes the window known to those it shares `budget` with.
@@ -86,9 +118,9 @@ impl Ledger {
         budget.register(Arc::downgrade(&user));
     }
 
-    fn observers(&self) -> MutexGuard<'_, Vec<Box<dyn Observer + Send + Sync>>> {
-        // Where an observer panicked, the others go on.
-        self.0.observers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        // No code that can panic runs under the lock.
+        self.0.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn snapshot(&self, now: Timestamp, budget: &Budget, limit: usize) -> Stats {

@@ -5,20 +5,20 @@ use std::fmt;
 use memchr::memchr;
 
 use crate::{
-    budget::Reservation,
     clock::Clock,
     delivery::Delivery,
     failure::{Failure, FailureKind},
     fetch::Fetch,
-    lease::Block,
+    lease::{Block, Collected},
     reader::Output,
 };
 
 /// Lines of a delivery, without their ends. A line ends at a line feed, with or without a carriage
 /// return before it, and at the end of the source or of an archive's entry.
 ///
-/// A line inside a block is lent from it. One that spans blocks is put together in a buffer that
-/// is charged to the budget, of at most the length that lines may have.
+/// A line inside a block is lent from it. One that spans blocks is put together in a buffer of at most
+/// the length that lines may have, out of [`Options::collect_max`](crate::Options::collect_max) first,
+/// then of what the budget has free: set a few kilobytes aside where the budget is tight.
 ///
 /// ```
 /// # use futures_util::{FutureExt, StreamExt};
@@ -49,9 +49,8 @@ pub struct Lines<'a, F: Fetch, C: Clock> {
 /// The beginning of a line that goes on in the next block.
 #[derive(Default)]
 struct Carry {
-    bytes: Vec<u8>,
-    /// Of its capacity.
-    charge: Option<Reservation>,
+    /// Its capacity is charged.
+    line: Option<Collected>,
     /// Whether it was given to the consumer, and is over.
     is_given: bool,
 }
@@ -73,8 +72,9 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
     ///
     /// Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, Failure> {
+        self.delivery.check_scope()?;
         if std::mem::take(&mut self.carry.is_given) {
-            self.carry.bytes.clear();
+            self.carry.clear();
         }
         let (from, to) = loop {
             if let Some(block) = &self.block {
@@ -82,7 +82,7 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
                 if let Some(length) = memchr(b'\n', rest) {
                     let (from, to) = (self.at, self.at + length);
                     self.at = to + 1;
-                    if self.carry.bytes.is_empty() {
+                    if self.carry.bytes().is_empty() {
                         self.check(length)?;
                         break (from, to);
                     }
@@ -96,7 +96,7 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
             let output = std::future::poll_fn(|cx| self.delivery.poll_output(cx)).await?;
             match output {
                 Output::Block(block) => (self.block, self.at) = (Some(block), 0),
-                Output::EntryEnd(_) | Output::End if !self.carry.bytes.is_empty() => {
+                Output::EntryEnd(_) | Output::End if !self.carry.bytes().is_empty() => {
                     return Ok(Some(self.carry.give()));
                 }
                 Output::End => return Ok(None),
@@ -116,18 +116,18 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
 
     /// Adds a piece of the block to the line that is being put together.
     fn carry(&mut self, from: usize, to: usize) -> Result<(), Failure> {
-        let needed = self.carry.bytes.len() + (to - from);
+        let needed = self.carry.bytes().len() + (to - from);
         self.check(needed)?;
-        if needed > self.carry.bytes.capacity() {
+        let room = self.carry.line.as_ref().map_or(0, |line| line.bytes.capacity());
+        if needed > room {
             let capacity = needed.next_power_of_two().min(self.max);
-            let charge = self.delivery.charge(capacity as u64)?;
-            let mut grown = Vec::with_capacity(capacity);
-            grown.extend_from_slice(&self.carry.bytes);
-            self.carry.bytes = grown; // and what it was in is freed before its charge
-            self.carry.charge = Some(charge);
+            let mut grown = self.delivery.room_for(capacity as u64)?;
+            grown.bytes.extend_from_slice(self.carry.bytes());
+            self.carry.line = Some(grown);
         }
-        let Some(block) = &self.block else { return Ok(()) };
-        self.carry.bytes.extend_from_slice(&block[from..to]);
+        if let (Some(line), Some(block)) = (&mut self.carry.line, &self.block) {
+            line.bytes.extend_from_slice(&block[from..to]);
+        }
         Ok(())
     }
 }
@@ -135,7 +135,17 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
 impl Carry {
     fn give(&mut self) -> &[u8] {
         self.is_given = true;
-        without_return(&self.bytes)
+        without_return(self.bytes())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.line.as_ref().map_or(&[], |line| &line.bytes)
+    }
+
+    fn clear(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.bytes.clear();
+        }
     }
 }
 

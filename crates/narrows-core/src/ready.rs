@@ -51,6 +51,14 @@ impl<F: Fetch, C: Clock> Ready<F, C> {
         delivery
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Delivery<F, C>> {
+        let (queue, ordered) = match &self.queue {
+            Queue::AsReady(queue) => (Some(queue), None),
+            Queue::Ordered { waiting, .. } => (None, Some(waiting)),
+        };
+        queue.into_iter().flatten().chain(ordered.into_iter().flat_map(BTreeMap::values))
+    }
+
     pub(crate) fn len(&self) -> usize {
         match &self.queue {
             Queue::AsReady(queue) => queue.len(),

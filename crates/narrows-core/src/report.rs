@@ -137,8 +137,9 @@ pub struct Report {
 /// ```
 pub trait Observer {
     /// A source has ended. Called exactly once for each source that was pulled from the list,
-    /// begun or not, on whichever thread ended it; calls for one window come one at a time. What
-    /// takes long here holds up the window.
+    /// begun or not; calls for one window come one at a time, in the order of their ends, on a
+    /// thread that ended one of its sources. It may read counters, and end other sources. What takes
+    /// long here holds up the window; a panic here goes no further.
     fn ended(&self, report: &Report);
 
     /// A window has waited for some seconds for memory that others hold, and nothing moved. Called

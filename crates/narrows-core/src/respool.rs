@@ -140,7 +140,7 @@ where
         drop(memory); // what it takes from here on is known only now
         match self.begin(&mut file, &download).await {
             Ok((memory, options)) => {
-                let fetch = SpooledFetch::new(file, download.bytes_accepted);
+                let fetch = SpooledFetch::new(file, download.bytes_out); // decoded, if it came encoded
                 let delivery = self.only(Source::new(source.url), fetch, options).await;
                 Ok(Respooled { delivery, download, held: (memory, turn) })
             }
@@ -150,7 +150,7 @@ where
 
     /// Memory for the second pass, and its options: with the lengths that the directory told.
     async fn begin(&self, file: &mut S::File, download: &Report) -> Result<(Reservation, Options), FailureKind> {
-        let length = download.bytes_accepted;
+        let length = download.bytes_out;
         let unpack = |kind| FailureKind::Unpack(narrows_unpack::Error { kind, entry: None, offset: length });
         let memory = Self::claim(&self.budget, TAIL_BYTES).await;
         let tail_start = length.saturating_sub(TAIL_BYTES);
@@ -198,7 +198,7 @@ where
         match delivery.spool(&self.spool, self.bytes_max).await {
             Ok(file) => {
                 let report = delivery.finish();
-                if report.outcome.is_ok() { Ok((file, report)) } else { Err(Box::new(report)) }
+                if matches!(report.outcome, Outcome::Done(_)) { Ok((file, report)) } else { Err(Box::new(report)) }
             }
             Err(_) => Err(Box::new(delivery.cancel())),
         }
@@ -217,7 +217,7 @@ fn second_pass(options: &Options, directory_bytes: u64) -> (Options, u64) {
     unpack.limits.entries_max = unpack.limits.entries_max.min(fit);
     let options = options.clone().limit(1).unpack(unpack);
     let lengths = StoredLengths::memory_max(directory_bytes, entries_max(&options));
-    let needed = options.working_set(SPOOLED).total() + lengths + CHUNK_BYTES as u64;
+    let needed = options.working_set(SPOOLED).total().saturating_add(lengths + CHUNK_BYTES as u64);
     (options, needed)
 }
 

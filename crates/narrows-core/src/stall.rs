@@ -45,7 +45,8 @@ impl<C: Clock> StallWatch<C> {
         // way a budget works.
         let holds = {
             let counters = ledger.lock();
-            counters.stats.in_flight > 0 || counters.stats.held > 0
+            let stats = &counters.stats;
+            stats.in_flight + stats.uncommitted + stats.held > 0
         };
         if self.is_told || holds {
             self.watched = None;

@@ -94,7 +94,7 @@ impl Ticket {
             sha256,
             elapsed,
         };
-        self.ledger.tell_ended(&report);
+        self.ledger.tell_ended(report.clone());
         Some(report)
     }
 }

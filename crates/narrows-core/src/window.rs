@@ -162,7 +162,7 @@ where
 
     /// Tells `observer` how sources end, from now on; several may be told.
     pub fn observed_by(self, observer: impl Observer + Send + Sync + 'static) -> Self {
-        self.ledger.observe(Box::new(observer));
+        self.ledger.observe(Arc::new(observer));
         self
     }
 
@@ -220,6 +220,7 @@ where
     fn cancel(&mut self) {
         self.exhausted = true;
         self.admitting = None; // its ticket tells that it is cancelled
+        self.ready.iter().for_each(Delivery::stop);
         for flight in self.flights.iter().filter(|flight| !flight.delivered) {
             if let Some(shared) = &flight.shared {
                 shared.lock().cancel();

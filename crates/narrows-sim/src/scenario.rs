@@ -328,7 +328,8 @@ impl<'a> Course<'a> {
         // No file here is long enough to start a new row of retries. One more is for asking plainly.
         let tries = u64::from(plan.options.retry.retries_max) + 2;
         let counted = self.plan.profile.holds_back && self.plan.faults.part == 0;
-        ensure(!counted || u64::from(report.attempts) <= tries, "more exchanges than retries allow")?;
+        // Where bodies are held back, each request is a try.
+        ensure(!counted || u64::from(report.requests) <= tries, "more exchanges than retries allow")?;
         let proof = match &report.outcome {
             Outcome::Done(proof) => *proof,
             Outcome::Failed(failure) => {

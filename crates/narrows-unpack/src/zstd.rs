@@ -26,7 +26,7 @@ const BLOCK_MAX: usize = 128 * 1024;
 /// Heap of one decoder: the window grows by doubling, so old and new live at once; tables, the
 /// literals and the scratch come on top. Measured with a margin in `tests/memory.rs`.
 pub(crate) fn memory_max(window: u64) -> u64 {
-    2 * window.max(128 << 10) + (1 << 20)
+    window.max(128 << 10).saturating_mul(2).saturating_add(1 << 20)
 }
 
 pub(crate) struct Zstd {

@@ -77,8 +77,13 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     is_plain: bool,
     /// The part that was asked for last.
     asked: Option<ByteRange>,
+    /// Whether the answer being received said how long it is, and what had come before it.
+    has_length: bool,
+    bytes_before: u64,
     /// Failures that were followed by another try.
     retries: u32,
+    /// How often the source began anew because it had changed.
+    restarts: u32,
     requests: u32,
     /// The part being received, where bodies are drained.
     part: Part,
@@ -164,7 +169,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             invalid,
             is_plain: false,
             asked: None,
+            has_length: false,
+            bytes_before: 0,
             retries: 0,
+            restarts: 0,
             requests: 0,
             part: Part::new(0),
             is_pieced: false,
@@ -360,6 +368,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     fn begin(&mut self) -> Step {
         if let Some(bad) = &self.invalid {
             return FailureKind::BadLine(bad.clone()).into();
+        }
+        // A body that broke behind its last byte: nothing is left to ask for.
+        if self.received > 0 && self.pinned.total == Some(self.received) {
+            return self.complete();
         }
         // Memory first: where bodies are drained, a request is made only when there is room.
         if self.drains() && self.pending.len() > self.options.segments_ahead as usize {

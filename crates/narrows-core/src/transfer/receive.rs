@@ -50,6 +50,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 return Step::Failed(kind, retry_after, None);
             }
         };
+        (self.has_length, self.bytes_before) = (head.length.is_some(), self.bytes_in);
         let is_decoded = head.decoded;
         let encoding = self.encoding_of(head);
         if self.received > 0 && (encoding != self.encoding || is_decoded != self.is_decoded) {
@@ -124,6 +125,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     /// The content is of another version: starts over if none of the old one has been handed out.
     fn changed(&mut self) -> Step {
         if self.consumed > 0 {
+            return FailureKind::Changed.into();
+        }
+        // A segment that succeeds starts a new row of failures; versions that take turns would for ever.
+        self.restarts += 1;
+        if self.restarts > self.options.retry.retries_max {
             return FailureKind::Changed.into();
         }
         self.ledger.lock().stats.bytes_refetched += self.received;
@@ -229,8 +235,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return FailureKind::Cut { expected: wanted.max(self.received), actual }.into();
         }
         // Of no declared length, and just as long as the part asked for: it may be that part.
-        let part_end = self.asked.filter(|asked| asked.start == 0).and_then(|asked| asked.end);
-        if self.status != Some(206) && end.is_none() && part_end == Some(self.received) {
+        let part = self.asked.and_then(|asked| asked.end?.checked_sub(asked.start));
+        if self.status != Some(206) && !self.has_length && part == Some(self.bytes_in - self.bytes_before) {
             return self.ask_plain("a whole body just as long as the part asked for");
         }
         let more = match self.pinned.total {
@@ -249,7 +255,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         self.complete()
     }
 
-    fn complete(&mut self) -> Step {
+    pub(super) fn complete(&mut self) -> Step {
         if let Some(expected) = self.source.size.filter(|size| self.received != *size) {
             return FailureKind::SizeMismatch { expected, actual: self.received }.into();
         }
