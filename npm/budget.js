@@ -10,7 +10,7 @@ export class Budget {
 
   constructor(bytes = Budget.DEFAULT) {
     if ((bytes | 0) !== bytes || bytes < 1) {
-      throw invalid(`a budget must be 1 to 2^31 - 1 bytes, not ${bytes}`);
+      throw invalid(`a budget is 1 to 2^31 - 1 bytes, not ${bytes}`);
     }
     this.bytes = bytes;
   }
@@ -27,7 +27,7 @@ export class Budget {
 
   /** For engines: how to read the figures. Two that share one would each use all of it. */
   watch(engine, read) {
-    if (engine !== (this.#engine ??= engine)) throw invalid("a budget serves this page or one worker");
+    if (engine !== (this.#engine ??= engine)) throw invalid("a budget serves one page or worker");
     this.#watch = read;
   }
 }

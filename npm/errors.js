@@ -2,8 +2,8 @@
 
 /** An error with a stable `code`, and `retryable`; `url` and `status` where there are some. */
 export class NarrowsError extends Error {
-  constructor({ message, ...details }, options) {
-    super(message, options);
+  constructor({ message, ...details }) {
+    super(message);
     this.name = "NarrowsError";
     Object.assign(this, details);
   }

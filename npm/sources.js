@@ -14,7 +14,7 @@ const absolute = (url) => {
 /** A source as the engine wants it. */
 export function toSource(source) {
   if (typeof source === "string" || source instanceof URL) return { url: absolute(source) };
-  if (!source?.url) throw invalid(`a source must be an address, or an object with a url, not ${source}`);
+  if (!source?.url) throw invalid(`a source must be an address or have a url, not ${source}`);
   let { url, key, size, md5, sha256, headers } = source;
   try {
     headers &&= Object.fromEntries(new Headers(headers));
@@ -26,8 +26,8 @@ export function toSource(source) {
 
 /** An iterator over any list: of iterables, async iterables, or a ReadableStream's reader. */
 export function iterate(sources) {
-  if (sources?.[Symbol.asyncIterator]) return sources[Symbol.asyncIterator]();
-  if (typeof sources !== "string" && sources?.[Symbol.iterator]) return sources[Symbol.iterator]();
+  const list = sources?.[Symbol.asyncIterator] ?? (typeof sources !== "string" && sources?.[Symbol.iterator]);
+  if (list) return list.call(sources);
   if (typeof sources?.getReader === "function") {
     const reader = sources.getReader(); // not every engine's streams are iterable
     return { next: () => reader.read(), return: () => reader.cancel() };

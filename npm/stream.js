@@ -32,7 +32,7 @@ class FileStream {
     const aborted = () => this.#end({ reason: signal.reason });
     this.#release = () => signal?.removeEventListener("abort", aborted);
     this.budget = budget instanceof Budget ? budget : new Budget(budget);
-    this.#options = rest;
+    this.#options = { limit: 10, ...rest };
     this.#iterator = iterate(sources);
     if (signal?.aborted) aborted();
     else signal?.addEventListener("abort", aborted);
@@ -51,7 +51,7 @@ class FileStream {
       const raw = await this.#engine.open(() => this.#pull(), this.#options, this.budget);
       if (this.#closed) raw.close();
       else if (this.#tell) {
-        this.#timer = setInterval(() => raw.stats().then(this.#tell, ignore), this.#interval);
+        this.#timer = setInterval(() => raw.stats().then(this.#tell).catch(ignore), this.#interval);
         this.#timer.unref?.();
       }
       return raw;
@@ -83,7 +83,8 @@ class FileStream {
         await raw?.close();
       })
       .catch(ignore)
-      .then(() => this.#tell?.(this.#final));
+      .then(() => this.#tell?.(this.#final))
+      .catch(ignore);
     this.#release();
     clearInterval(this.#timer);
     (async () => this.#iterator.return?.())().catch(ignore); // it may be what is running
@@ -114,7 +115,7 @@ class FileStream {
     await this.#gone;
     const error = this.#error ?? this.#listError;
     if (error) throw error.reason;
-    return { done: true, value: undefined };
+    return { done: true };
   }
 
   /** Files may still be read when the last has been handed out. */
@@ -159,6 +160,7 @@ class FileStream {
   /** Changes how many may be in flight, from now on. */
   async setLimit(limit) {
     await (await this.#begin())?.setLimit(limit).catch(rethrow);
+    this.#options.limit = limit;
   }
 
   /** Ends the stream in order: what has not been delivered is delivered as cancelled. */
@@ -183,16 +185,17 @@ class FileStream {
           report = file.fail(reason);
           throw reason;
         } finally {
-          running.delete(run);
           counts[(await report).outcome]++;
+          running.delete(run);
         }
       })();
       run.catch((reason) => this.#end({ reason }));
       running.add(run);
+      while (running.size >= this.#options.limit) await Promise.race(running);
     }
     await Promise.all(running);
     await this.#gone;
     return counts;
   }
 }
-if (Symbol.asyncDispose) FileStream.prototype[Symbol.asyncDispose] = FileStream.prototype.return;
+FileStream.prototype[Symbol.asyncDispose ?? Symbol()] = FileStream.prototype.return;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::stream;
-use narrows::{Budget, Client, Fetch, NotFound, Source, blocking, text::public_url};
+use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
 use narrows_origin::calendar::{Day, SLOTS, slot_name};
 
 use crate::{
@@ -94,14 +94,18 @@ fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
     let own = origin_of(&url).to_owned();
     let base = origin_of(&gdelt.base).to_owned();
     let belongs = move |source: &Source| [own.as_str(), base.as_str()].contains(&origin_of(&source.url));
-    let options = gdelt.transfers.options(false).limit(1);
+    // A list that is not there is no empty one, whatever a missing slot is.
+    let options = gdelt.transfers.options(false).limit(1).not_found(NotFound::Fail);
     let client = Client::new(gdelt.transfers.client(1, &options)?)?;
     Ok(list::in_background(public_url(&url), &gdelt.transfers.header, belongs, move |send| {
         let needed = options.working_set(client.profile()).total();
         let mut files = blocking::iter([source], client, &Budget::new(needed), options)?;
         let Some(mut file) = files.next() else { return Ok(()) };
         list::read_lines(&mut file, keep, send)?;
-        file.finish();
-        Ok(())
+        match file.finish().outcome {
+            Outcome::Done(_) => Ok(()),
+            Outcome::Failed(failure) => Err(failure),
+            other => Err(format!("the list ended as {}", other.name()).into()),
+        }
     }))
 }

@@ -217,6 +217,8 @@ pub enum FailureKind {
         /// The limit in bytes.
         max: u64,
     },
+    /// The caller asked for what cannot be given now; the text says why.
+    Misuse(&'static str),
     /// The list's line was malformed.
     BadLine(BadLine),
     /// The window was cancelled.
@@ -250,6 +252,7 @@ impl FailureKind {
             Self::OverBudget { .. } => "over_budget",
             Self::BlocksHeld { .. } => "blocks_held",
             Self::LineTooLong { .. } => "line_too_long",
+            Self::Misuse(_) => "misuse",
             Self::BadLine(_) => "bad_line",
             Self::Cancelled => "cancelled",
             Self::Storage(_) => "storage",
@@ -285,6 +288,7 @@ impl FailureKind {
             | Self::OverBudget { .. }
             | Self::BlocksHeld { .. }
             | Self::LineTooLong { .. }
+            | Self::Misuse(_)
             | Self::BadLine(_)
             | Self::Cancelled
             | Self::Storage(_) => false,
@@ -343,6 +347,7 @@ impl fmt::Display for FailureKind {
                 write!(f, "all {held} blocks are in your hand: drop one before asking for another, or raise `blocks`")
             }
             Self::LineTooLong { max } => write!(f, "a line is longer than the {max} bytes allowed"),
+            Self::Misuse(what) => f.write_str(what),
             Self::BadLine(error) => write!(f, "{error} in the line {:?}", error.line()),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Storage(what) => write!(f, "storing it failed: {what}"),

@@ -83,6 +83,8 @@ pub struct Window<F: Fetch, C: Clock, S> {
     exhausted: bool,
     /// The list has ended; it must not be asked again.
     list_ended: bool,
+    /// What was not delivered has been cancelled.
+    is_cancelled: bool,
     flights: FuturesUnordered<InFlight<F, C>>,
     /// Admitted and not yet ready. `undelivered + ready.len() <= limit`, but for a lowered limit.
     undelivered: usize,
@@ -154,6 +156,7 @@ where
             admitting: None,
             exhausted: false,
             list_ended: false,
+            is_cancelled: false,
             flights: FuturesUnordered::new(),
             undelivered: 0,
             options: Arc::new(options),
@@ -161,9 +164,14 @@ where
     }
 
     /// Tells `observer` how sources end, from now on; several may be told.
-    pub fn observed_by(self, observer: impl Observer + Send + Sync + 'static) -> Self {
-        self.ledger.observe(Arc::new(observer));
+    pub fn observed_by(mut self, observer: impl Observer + Send + Sync + 'static) -> Self {
+        self.observe(observer);
         self
+    }
+
+    /// [`observed_by`](Self::observed_by) for a window in its place.
+    pub fn observe(&mut self, observer: impl Observer + Send + Sync + 'static) {
+        self.ledger.observe(Arc::new(observer));
     }
 
     /// A handle to watch and steer the window from elsewhere.
@@ -231,7 +239,7 @@ where
 
     /// [`drive`](Self::drive) as a poll function.
     pub fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.slots.poll_cancelled(cx) && !(self.exhausted && self.admitting.is_none() && self.flights.is_empty()) {
+        if self.slots.poll_cancelled(cx) && !std::mem::replace(&mut self.is_cancelled, true) {
             self.cancel();
         }
         let admitted = self.poll_admit(cx);

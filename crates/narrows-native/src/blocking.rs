@@ -20,7 +20,7 @@ use std::{
     fmt,
     io::{self, Read},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use futures_util::{
@@ -32,7 +32,10 @@ use narrows_core::{
     Block, Budget, Collected, Delivery, Failure, FailureKind, Fetch, Observer, Options, OptionsError, Report, Source,
     Window, source::Listed, unpack::Entry,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{Mutex, Notify},
+};
 
 use crate::TokioClock;
 
@@ -60,37 +63,32 @@ pub fn iter<F: Fetch + Clone, I: Iterator<Item: Listed>>(
         Err(error) => panic!("no tokio runtime: {error}"),
     };
     let window = Window::from_iter(sources, fetch, TokioClock::new(), budget, options)?;
-    let state = State { window: Some(window), runtime };
-    Ok(Deliveries { shared: Arc::new(Mutex::new(state)) })
+    let state = State { window: Mutex::new(window), wanted: Notify::new(), runtime };
+    Ok(Deliveries { shared: Arc::new(state) })
 }
 
-type Shared<F, I> = Arc<Mutex<State<F, I>>>;
-
+/// What the iterator and its files share, on whatever threads they are. Whoever waits drives the
+/// window if nobody else does; nobody waits for another to read.
 struct State<F: Fetch, I> {
     /// Gone before the runtime.
-    window: Option<Window<F, TokioClock, stream::Iter<I>>>,
+    window: Mutex<Window<F, TokioClock, stream::Iter<I>>>,
+    /// Somebody wants the window for its next file: whoever only drives it lets go.
+    wanted: Notify,
     runtime: Runtime,
-}
-
-fn lock<F: Fetch, I>(shared: &Shared<F, I>) -> MutexGuard<'_, State<F, I>> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An iterator of [`File`]. Dropping it, and the files from it, aborts what is left.
 ///
 /// No example: the module has one.
 pub struct Deliveries<F: Fetch, I> {
-    shared: Shared<F, I>,
+    shared: Arc<State<F, I>>,
 }
 
 impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Deliveries<F, I> {
     /// Tells `observer` how sources end, from now on.
     #[must_use]
     pub fn observed_by(self, observer: impl Observer + Send + Sync + 'static) -> Self {
-        {
-            let mut state = lock(&self.shared);
-            state.window = state.window.take().map(|window| window.observed_by(observer));
-        }
+        self.shared.window.blocking_lock().observe(observer);
         self
     }
 }
@@ -99,8 +97,11 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> Iterator for Deliveries<F, I> 
     type Item = File<F, I>;
 
     fn next(&mut self) -> Option<File<F, I>> {
-        let state = &mut *lock(&self.shared);
-        let delivery = state.runtime.block_on(state.window.as_mut()?.next())?;
+        let State { window, wanted, runtime } = &*self.shared;
+        let delivery = runtime.block_on(async {
+            wanted.notify_waiters();
+            window.lock().await.next().await
+        })?;
         Some(File { delivery, shared: self.shared.clone(), block: None, taken: 0 })
     }
 }
@@ -116,7 +117,7 @@ impl<F: Fetch, I> fmt::Debug for Deliveries<F, I> {
 /// No example: the module has one.
 pub struct File<F: Fetch, I> {
     delivery: Delivery<F, TokioClock>,
-    shared: Shared<F, I>,
+    shared: Arc<State<F, I>>,
     block: Option<Block>,
     taken: usize,
 }
@@ -136,8 +137,9 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
     ///
     /// # Errors
     ///
-    /// The [`Failure`] of the source.
+    /// The [`Failure`] of the source; [`FailureKind::Misuse`] while a block is half read.
     pub fn next_block(&mut self) -> Result<Option<Block>, Failure> {
+        self.check_order()?;
         wait(&self.shared, self.delivery.next_block())
     }
 
@@ -157,6 +159,7 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
     ///
     /// The [`Failure`] of the source, and [`FailureKind::TooBigToCollect`].
     pub fn collect(&mut self, max: u64) -> Result<Collected, Failure> {
+        self.check_order()?;
         wait(&self.shared, self.delivery.collect(max))
     }
 
@@ -167,6 +170,7 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
     ///
     /// The [`Failure`] of the source, and [`FailureKind::LineTooLong`], which fails it.
     pub fn for_each_line(&mut self, max: usize, mut work: impl FnMut(&[u8])) -> Result<(), Failure> {
+        self.check_order()?;
         wait(&self.shared, async {
             let mut lines = self.delivery.lines(max);
             while let Some(line) = lines.next().await? {
@@ -174,6 +178,15 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
             }
             Ok(())
         })
+    }
+
+    /// What was read of a block must not come after what follows it.
+    fn check_order(&self) -> Result<(), Failure> {
+        let what = "a block is half read: read on to its end, or open the next entry";
+        match self.block {
+            Some(_) => Err(Failure::of(FailureKind::Misuse(what))),
+            None => Ok(()),
+        }
     }
 
     /// Says that what came is committed, and gives the report: see [`Delivery::finish`].
@@ -187,16 +200,21 @@ impl<F: Fetch + Clone, I: Iterator<Item: Listed>> File<F, I> {
     }
 }
 
-/// Waits for `work` on a delivery, while all downloads go on.
-fn wait<F, I, T>(shared: &Shared<F, I>, work: impl Future<Output = T>) -> T
+/// Waits for `work` on a delivery. All downloads go on meanwhile: this thread drives the window unless
+/// another does, or wants its next file.
+fn wait<F, I, T>(shared: &State<F, I>, work: impl Future<Output = T>) -> T
 where
     F: Fetch + Clone,
     I: Iterator<Item: Listed>,
 {
-    let State { window, runtime } = &mut *lock(shared);
+    let State { window, wanted, runtime } = shared;
     runtime.block_on(async {
-        let Some(window) = window else { return work.await };
-        match select(pin!(work), pin!(window.drive())).await {
+        let drive = async {
+            let wanted = pin!(wanted.notified());
+            let Ok(mut window) = window.try_lock() else { return };
+            select(pin!(window.drive()), wanted).await;
+        };
+        match select(pin!(work), pin!(drive)).await {
             Either::Left((done, _)) => done,
             Either::Right(((), work)) => work.await,
         }

@@ -124,7 +124,18 @@ where
             ended.map_or(Ok(()), pass_on)?;
             continue;
         }
-        let Some(delivery) = window.next().await else { break };
+        // A task that fails is noticed while the list has nothing new.
+        let next = match tasks.is_empty() {
+            true => window.next().await,
+            false => match select(pin!(window.next()), pin!(tasks.join_next())).await {
+                Either::Left((next, _)) => next,
+                Either::Right((ended, _)) => {
+                    ended.map_or(Ok(()), pass_on)?;
+                    continue;
+                }
+            },
+        };
+        let Some(delivery) = next else { break };
         let small = delivery.declared_length().is_some_and(|length| length <= SMALL_BYTES);
         let mut consumed = Box::pin(consume(delivery));
         // What is small is mostly there, and done with sooner than another thread wakes.

@@ -143,6 +143,9 @@ impl Consumers {
                         break;
                     }
                 }
+                if style == 0 && self.world.below(2) == 0 {
+                    return drop(delivery); // and whoever holds its memory for it must notice
+                }
                 let report = if style == 0 { delivery.cancel() } else { delivery.finish() };
                 return self.done_with(number, &report, style == 11, None, None);
             }

@@ -223,3 +223,81 @@ fn a_line_that_is_no_source_fails_in_its_turn() {
     }
     assert_eq!(told.outcomes(), [(0, "done"), (1, "failed"), (2, "done")]);
 }
+
+#[test]
+fn an_entry_that_was_too_big_is_not_read_from_its_middle() {
+    let entries = [("a", vec![b'a'; 5000]), ("b", vec![b'b'; 10])].map(|(name, bytes)| (name.to_owned(), bytes));
+    let fetch = MemoryFetch::new().with("mem://a.zip", zip(&entries, || Style::Stored));
+    let options = Options::new().unpack(unpack::Options::default()).block_bytes(1000);
+    let budget = Budget::new(16 << 20);
+    let mut window = Window::from_iter(["mem://a.zip"], fetch, SkippingClock::new(), &budget, options).unwrap();
+    let mut file = window.next().now_or_never().flatten().unwrap();
+    assert!(file.next_entry().now_or_never().unwrap().unwrap().is_some());
+    let code = |failure: narrows_core::Failure| failure.kind.code();
+    assert_eq!(file.collect(2000).now_or_never().unwrap().map_err(code).unwrap_err(), "too_big_to_collect");
+    assert_eq!(file.collect(9000).now_or_never().unwrap().map_err(code).unwrap_err(), "too_big_to_collect");
+    assert_eq!(file.next_block().now_or_never().unwrap().map_err(code).unwrap_err(), "too_big_to_collect");
+    assert!(file.next_entry().now_or_never().unwrap().unwrap().is_some(), "the next can be opened");
+    assert_eq!(&file.collect(100).now_or_never().unwrap().unwrap()[..], [b'b'; 10]);
+}
+
+#[test]
+fn an_observer_may_end_other_sources_and_may_panic() {
+    let told = Told::default();
+    let held: Arc<Mutex<Vec<narrows_core::Delivery<MemoryFetch, SkippingClock>>>> = Arc::default();
+    let (others, budget) = (held.clone(), Budget::new(8 << 20));
+    let window = Window::from_iter(addresses(3), served(3), SkippingClock::new(), &budget, Options::new());
+    let mut window = window
+        .unwrap()
+        .observed_by(move |_: &Report| {
+            let taken = std::mem::take(&mut *others.lock().unwrap());
+            drop(taken); // each of them ends, and is told of in its turn
+        })
+        .observed_by(|report: &Report| assert_ne!(report.index, 1, "one that panics"))
+        .observed_by(told.clone());
+    let first = window.next().now_or_never().flatten().unwrap();
+    for _ in 0..2 {
+        held.lock().unwrap().push(window.next().now_or_never().flatten().unwrap());
+    }
+    drop(first);
+    assert_eq!(told.outcomes(), [(0, "cancelled"), (1, "cancelled"), (2, "cancelled")]);
+}
+
+#[test]
+fn what_is_ready_is_cancelled_with_its_window() {
+    let budget = Budget::new(8 << 20);
+    let mut window = Window::from_iter(addresses(4), served(4), SkippingClock::new(), &budget, Options::new()).unwrap();
+    let first = window.next().now_or_never().flatten().unwrap();
+    window.handle().cancel();
+    while let Some(mut file) = window.next().now_or_never().unwrap() {
+        assert_eq!(file.next_block().now_or_never().unwrap().unwrap_err().kind, FailureKind::Cancelled);
+        assert_eq!(file.finish().outcome, Outcome::Cancelled);
+    }
+    drop(first);
+    assert_eq!((window.stats().cancelled, budget.reserved()), (4, 0));
+}
+
+#[test]
+fn a_consumer_that_takes_lines_at_its_pace_is_no_dead_origin() {
+    let world = World::new(1);
+    let fetch = MemoryFetch::new().with("mem://a", b"line\n".repeat(50_000));
+    let budget = Budget::new(8 << 20);
+    let mut window = Window::from_iter(["mem://a"], fetch, world.clock(), &budget, Options::new()).unwrap();
+    let (sleeper, done) = (world.clone(), Arc::new(Mutex::new(0)));
+    let count = done.clone();
+    world.spawn("consumer", async move {
+        let mut file = window.next().await.unwrap();
+        let mut lines = file.lines(100);
+        while lines.next().await.unwrap().is_some() {
+            *count.lock().unwrap() += 1;
+            if *count.lock().unwrap() % 10_000 == 0 {
+                sleeper.sleep(Duration::from_secs(3600)).await;
+            }
+        }
+    });
+    let mut tasks = Tasks::of(&world);
+    while !tasks.names().is_empty() {
+        tasks.step().unwrap();
+    }
+    assert_eq!(*done.lock().unwrap(), 50_000);
+}

@@ -40,7 +40,12 @@ struct State {
     waiting: RefCell<Option<Waker>>,
     /// Ends the collecting that has the delivery.
     collecting: RefCell<Option<AbortHandle>>,
+    /// How the delivery is to end that is being collected.
+    ending: RefCell<Option<End>>,
 }
+
+/// A way to end a delivery.
+type End = Box<dyn FnOnce(Box<dyn Reading>) -> Report>;
 
 /// Kept for its charge alone.
 enum Lent {
@@ -80,13 +85,13 @@ impl State {
     }
 
     /// Ends it where it is, in one of three ways.
-    fn close(&self, end: impl FnOnce(Box<dyn Reading>) -> Report) {
+    fn close(&self, end: impl FnOnce(Box<dyn Reading>) -> Report + 'static) {
         drop(self.lent.take());
-        if let Some(collecting) = &*self.collecting.borrow() {
-            collecting.abort();
-        }
         if let Some(delivery) = self.delivery.take() {
             self.report.replace(Some(end(delivery)));
+        } else if let Some(collecting) = &*self.collecting.borrow() {
+            self.ending.borrow_mut().get_or_insert(Box::new(end));
+            collecting.abort();
         }
         let waiting = self.waiting.borrow_mut().take();
         waiting.into_iter().for_each(Waker::wake);
@@ -104,6 +109,7 @@ impl RawFile {
             report: RefCell::default(),
             waiting: RefCell::default(),
             collecting: RefCell::default(),
+            ending: RefCell::default(),
         }))
     }
 }
@@ -182,14 +188,16 @@ impl RawFile {
             let collected = collect.await;
             state.collecting.take();
             let Ok(collected) = collected else {
-                state.report.replace(Some(delivery.cancel()));
+                let end = state.ending.take().unwrap_or_else(|| Box::new(|delivery| delivery.cancel()));
+                state.report.replace(Some(end(delivery)));
                 return Err(state.unavailable());
             };
             let collected = collected.map_err(|failure| errors::failure(&failure));
             state.delivery.replace(Some(delivery));
             let collected = collected?;
             let copy = Uint8Array::from(&collected[..]);
-            state.lent.replace(Some(Lent::Collected { _charged: collected }));
+            // From here on they are JavaScript's; their charge stays until it asks for more.
+            state.lent.replace(Some(Lent::Collected { _charged: collected.into_charge() }));
             Ok(copy.into())
         })
     }
@@ -213,7 +221,8 @@ impl RawFile {
 
     /// What came could not be kept: failed. Says how it ended.
     pub fn fail(&self, reason: &str) -> JsValue {
-        self.0.close(|delivery| delivery.fail(reason));
+        let reason = reason.to_owned();
+        self.0.close(move |delivery| delivery.fail(&reason));
         self.report()
     }
 

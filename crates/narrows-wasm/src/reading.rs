@@ -25,6 +25,7 @@ pub(crate) trait Reading {
     fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Box<Entry>>, Failure>>;
     fn collect(&mut self, max: u64) -> Local<'_, Result<Collected, Failure>>;
     fn proof(&self) -> Option<Proof>;
+    fn stop(&self);
     fn finish(self: Box<Self>) -> Report;
     fn fail(self: Box<Self>, reason: &str) -> Report;
     fn cancel(self: Box<Self>) -> Report;
@@ -61,6 +62,10 @@ impl<F: Fetch, C: Clock> Reading for Delivery<F, C> {
 
     fn proof(&self) -> Option<Proof> {
         self.proof()
+    }
+
+    fn stop(&self) {
+        self.stop();
     }
 
     fn finish(self: Box<Self>) -> Report {

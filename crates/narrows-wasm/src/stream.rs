@@ -136,6 +136,7 @@ impl RawStream {
     /// Pulls nothing more; what is in flight and not yet delivered is delivered as cancelled.
     pub fn cancel(&self) {
         self.handle.cancel();
+        self.handover.ready.borrow().iter().for_each(|delivery| delivery.stop());
     }
 
     /// Drops everything that was not delivered: exchanges are aborted, memory is given back.
