@@ -5,13 +5,14 @@ import { gzipSync } from "node:zlib";
 
 const root = new URL("../", import.meta.url).pathname;
 const target = "wasm32-unknown-unknown";
+const folder = process.env.CARGO_TARGET_DIR ?? `${root}target`;
 const env = { ...process.env, CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: process.env.WASM_FLAGS ?? "-C target-feature=+simd128" };
 const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio: "inherit", env });
 
 /** The command of the version that the crates are of: another one would refuse them. */
 function bindgen() {
   const version = /name = "wasm-bindgen"\nversion = "(.*)"/.exec(readFileSync(`${root}Cargo.lock`, "utf8"))[1];
-  const own = `${root}target/tools/bin/wasm-bindgen`;
+  const own = `${folder}/tools/bin/wasm-bindgen`;
   for (const command of ["wasm-bindgen", own]) {
     try {
       if (execFileSync(command, ["--version"], { encoding: "utf8" }).trim() === `wasm-bindgen ${version}`) return command;
@@ -20,13 +21,13 @@ function bindgen() {
     }
   }
   console.log(`installing wasm-bindgen ${version}, which takes some minutes`);
-  run("cargo", "install", "--quiet", "wasm-bindgen-cli", "--version", version, "--root", `${root}target/tools`);
+  run("cargo", "install", "--quiet", "wasm-bindgen-cli", "--version", version, "--root", `${folder}/tools`);
   return own;
 }
 
 run("rustup", "target", "add", target);
 run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", "narrows-wasm");
-const built = `target/${target}/wasm/narrows_wasm.wasm`;
+const built = `${folder}/${target}/wasm/narrows_wasm.wasm`;
 run(bindgen(), "--target", "web", "--no-typescript", "--out-dir", "npm/wasm", "--out-name", "narrows", built);
 const module = `${root}npm/wasm/narrows_bg.wasm`;
 run(`${root}node_modules/.bin/wasm-opt`, "-O3", "--strip-producers", "-o", module, module);
