@@ -43,6 +43,9 @@ fi
 step "the release binary, which the tests with whole processes run"
 cargo build --release --quiet -p narrows-cli
 
+step "tests with every feature"
+cargo test --quiet -p narrows-core --features tracing --test tracing
+
 step "tests"
 cargo test --workspace
 

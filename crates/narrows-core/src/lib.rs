@@ -51,6 +51,7 @@ pub mod stats;
 pub mod testing;
 pub mod text;
 mod ticket;
+mod trace;
 mod transfer;
 mod window;
 pub mod working_set;

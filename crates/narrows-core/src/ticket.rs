@@ -12,6 +12,7 @@ use crate::{
     report::{Outcome, Report},
     source::Source,
     text::public_url,
+    trace,
 };
 
 pub(crate) struct Ticket {
@@ -94,6 +95,7 @@ impl Ticket {
             sha256,
             elapsed,
         };
+        trace::ended(&report);
         self.ledger.tell_ended(report.clone());
         Some(report)
     }

@@ -45,6 +45,7 @@ use crate::{
     source::{BadLine, Source},
     stats::Phase,
     ticket::Figures,
+    trace::SourceSpan,
 };
 
 pub(crate) struct Transfer<F: Fetch, C: Clock> {
@@ -55,6 +56,7 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     ledger: Ledger,
     lease: Lease,
     source: Source,
+    span: SourceSpan,
     prng: Prng,
     state: State<F, C>,
     patience: Patience<C>,
@@ -157,6 +159,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         tokens.add_source();
         Self {
             patience: Patience::new(options.idle_timeout, options.min_rate, options.rate_period),
+            span: SourceSpan::new(index, &source),
             prng: Prng::new(options.seed ^ index.wrapping_mul(0xd6e8_feb8_6659_fd93)),
             digests: Digests::new(&source, options.sha256, false),
             state: State::Begin,
@@ -320,7 +323,9 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             false => None,
         };
         // What gets on is no burden to a failing origin.
-        let Some(wait) = wait.filter(|_| progressed || self.tokens.spend()) else {
+        let wait = wait.filter(|_| progressed || self.tokens.spend());
+        self.span.failed(&kind, wait);
+        let Some(wait) = wait else {
             return Err(self.failure(kind, detail));
         };
         self.retries = self.retries.saturating_add(1);
@@ -393,6 +398,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         self.requests = self.requests.saturating_add(1);
         self.ledger.lock().stats.requests += 1;
         self.asked = range;
+        self.span.exchange(self.retries.saturating_add(1), range);
         let response = self.fetch.fetch(Request {
             url: self.source.url.clone(),
             headers: self.source.headers.clone(),

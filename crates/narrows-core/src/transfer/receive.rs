@@ -28,6 +28,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     pub(super) fn answered(&mut self, response: Response<F::Body>, range: Option<ByteRange>) -> Step {
         let Response { head, body } = response;
         self.status = Some(head.status);
+        self.span.answered(&head);
         let (pinned, end, replay) = match judge(&head, range, self.received, &self.pinned) {
             Verdict::Continue { pinned, end } => (Some(pinned), end, self.repeated_part(range)),
             Verdict::Replay { end, same } => match self.replay(same) {
