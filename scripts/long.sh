@@ -14,6 +14,8 @@ command -v cargo-deny >/dev/null || cargo install --quiet --locked cargo-deny
 cargo deny check
 step "the public interface beside the last release"
 ./scripts/semver.sh
+step "interleavings of threads"
+./scripts/loom.sh
 step "100,000 seeds"
 cargo run --profile sim -p narrows-sim -- 0..100000
 step "mutants"

@@ -21,11 +21,14 @@ use std::{
     error::Error as StdError,
     fmt, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
-use crate::report::Holder;
+use crate::{
+    report::Holder,
+    sync::{Mutex, MutexGuard},
+};
 
 /// A number of bytes that may be reserved at once. Clones are handles of the same budget.
 ///

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     clock::Timestamp,
     ledger::Ledger,
     stats::Phase,
+    sync::{Mutex, MutexGuard},
     working_set::{Term, WorkingSet},
 };
 

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt, mem,
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     clock::Timestamp,
     report::{Holder, Observer, Outcome, Report, Stall},
     stats::{Phase, Stats, TransferStats},
+    sync::{Mutex, MutexGuard},
 };
 
 /// What a window and its transfers count together. Clones are handles of the same one.
@@ -57,7 +58,7 @@ impl fmt::Debug for Inner {
 
 impl Ledger {
     pub(crate) fn new(name: Arc<str>) -> Self {
-        let (counters, outbox) = (Mutex::default(), Mutex::default());
+        let (counters, outbox) = (Mutex::new(Counters::default()), Mutex::new(Outbox::default()));
         Self(Arc::new(Inner { name, counters, outbox }))
     }
 

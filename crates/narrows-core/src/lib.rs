@@ -31,6 +31,8 @@ mod head;
 mod lease;
 mod ledger;
 mod lines;
+#[cfg(all(test, narrows_loom))]
+mod loom_tests;
 mod options;
 mod patience;
 mod pending;
@@ -48,6 +50,7 @@ pub mod source;
 pub mod spool;
 mod stall;
 pub mod stats;
+mod sync;
 pub mod testing;
 pub mod text;
 mod ticket;
