@@ -36,6 +36,7 @@ mod loom_tests;
 mod options;
 mod patience;
 mod pending;
+pub mod places;
 mod prng;
 pub mod read;
 mod reader;

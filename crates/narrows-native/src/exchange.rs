@@ -11,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use http_body::Body as _;
-use narrows_core::fetch::{Body, ByteRange, FetchErrorKind, Head, Request, Response};
+use narrows_core::{
+    fetch::{Body, ByteRange, FetchErrorKind, Head, Request, Response},
+    places::Place,
+};
 use reqwest::{
     Url,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -19,7 +22,7 @@ use reqwest::{
 
 use crate::{
     error::{HttpError, is_cut},
-    pools::{Place, Pools, Settings},
+    pools::{Pools, Settings},
 };
 
 /// An exchange up to the response's head.

@@ -73,4 +73,4 @@ pub mod adapter {
 
 #[cfg(all(doctest, not(target_arch = "wasm32")))]
 #[doc = include_str!("../README.md")]
-pub struct Readme;
+struct Readme;
