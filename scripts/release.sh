@@ -6,7 +6,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
-out=$target/release-files
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 
 step() { printf '\n== %s\n' "$*"; }
@@ -20,7 +19,8 @@ if [ "${1:-}" != --quick ]; then
     ./scripts/long.sh
 fi
 
-mkdir -p "$out"
+mkdir -p "$target/release-files"
+out=$(cd "$target/release-files" && pwd)
 step "crates, in the order of their dependencies"
 for crate in narrows-unpack narrows-core narrows-native narrows-browser narrows; do
     # Without a registry that has the others, packaging can only be listed.
@@ -31,7 +31,7 @@ done
 step "the npm package"
 npm ci --no-audit --no-fund --loglevel=error
 node scripts/build-npm.mjs
-(cd npm && npm pack --silent --pack-destination "../$out")
+(cd npm && npm pack --silent --pack-destination "$out")
 
 step "the binary"
 cargo build --release --quiet -p narrows-cli
