@@ -2,7 +2,7 @@
 
 import load, { RawBudget, RawStream, plan as rawPlan } from "./wasm/narrows.js";
 import { Budget } from "./budget.js";
-import { rethrow } from "./errors.js";
+import { ignore, rethrow } from "./errors.js";
 import { takeBack } from "./readable.js";
 import { makeStream } from "./stream.js";
 
@@ -96,7 +96,7 @@ function localFile(raw) {
     report: () => raw.report(),
     async close(how = "close", reason) {
       const report = raw[how](reason);
-      if (!report) await collecting?.catch(() => {}); // it has the file until it notices
+      if (!report) await collecting?.catch(ignore); // it has the file until it notices
       return report ?? raw.report();
     },
   };

@@ -3,7 +3,7 @@
 // Sources are pulled by messages, blocks come by transfer, and a block's buffer goes back with
 // the request for the next one: that is how the worker knows that its memory is free again.
 
-import { NarrowsError, fail, refusal } from "./errors.js";
+import { NarrowsError, ignore, refusal, rethrow } from "./errors.js";
 import { makeStream } from "./stream.js";
 
 export { Budget } from "./budget.js";
@@ -62,7 +62,7 @@ export class NarrowsWorker {
   /** The memory that a stream with these options needs at most. */
   async plan({ budget, signal, onProgress, progressInterval, ...options } = {}) {
     const bytes = budget?.bytes ?? budget;
-    const plan = await this.#call(0, "plan", [{ blockBytes: BLOCK, ...options, budget: bytes }]).catch((error) => Promise.reject(fail(error)));
+    const plan = await this.#call(0, "plan", [{ blockBytes: BLOCK, ...options, budget: bytes }]).catch(rethrow);
     this.#recycle();
     return plan;
   }
@@ -139,7 +139,7 @@ export class NarrowsWorker {
       setLimit: (limit) => after(stream, "setLimit", [limit]),
       cancel: () => after(stream, "cancel", []),
       close: async () => {
-        await after(stream, "close", []).catch(() => {}); // closed with the worker
+        await after(stream, "close", []).catch(ignore); // closed with the worker
         if (isGone()) return;
         this.#lists.delete(list);
         this.#recycle();

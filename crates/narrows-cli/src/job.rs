@@ -39,6 +39,9 @@ use crate::{
 /// Most bytes of an archive in a temporary file.
 const SPOOL_BYTES_MAX: u64 = 16 << 30;
 
+/// When a job that runs on learns that its budget is what limits it.
+const HINT_AFTER: Duration = Duration::from_secs(3);
+
 pub(crate) struct Job {
     pub(crate) sources: Sources,
     /// Whether what is left of the list after Ctrl-C is at hand, to be reported as cancelled.
@@ -150,11 +153,16 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
         }
     };
     let needed = options.working_set(client.profile()).total().saturating_mul(options.limit as u64);
-    let beside = join(progress::show(handle.clone(), how), hint(handle.clone(), needed, Duration::from_secs(3)));
-    let told = matches!(select(pin!(work), pin!(beside)).await, Either::Right(_));
+    let mut hinted = false;
+    let early = async {
+        tokio::time::sleep(HINT_AFTER).await;
+        hinted = hint(&handle, needed);
+    };
+    // Progress is shown until the work is done.
+    select(pin!(work), pin!(join(progress::show(handle.clone(), how), early))).await;
     progress::clear(how);
-    if !told {
-        hint(handle, needed, Duration::ZERO).await;
+    if !hinted {
+        hint(&handle, needed);
     }
     let interrupted = *context.cancelled.borrow();
     if finite && (interrupted || context.unread.load(Relaxed)) {
@@ -179,12 +187,11 @@ fn divide(budget: &Budget, options: &Options, client: &Client) -> (Budget, Optio
     }
 }
 
-/// Says once that the budget, and not the limit, decides how many transfers there are.
-async fn hint(window: Handle<DefaultClock>, needed: u64, after: Duration) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    tokio::time::sleep(after).await;
+/// Says that the budget, and not the limit, decides how many transfers there are, if that is so.
+fn hint(window: &Handle<DefaultClock>, needed: u64) -> bool {
     let stats = window.stats();
-    if stats.memory_waits > 0 && stats.in_flight_peak < stats.limit && !TOLD.swap(true, Relaxed) {
+    let applies = stats.memory_waits > 0 && stats.in_flight_peak < stats.limit;
+    if applies {
         tell(format_args!(
             "narrows: --budget has memory for {} transfers at once of the {} of --limit; --budget {}MiB would do for all",
             stats.in_flight_peak,
@@ -192,9 +199,7 @@ async fn hint(window: Handle<DefaultClock>, needed: u64, after: Duration) {
             needed.div_ceil(1 << 20) + 8
         ));
     }
-    if !after.is_zero() {
-        std::future::pending::<()>().await;
-    }
+    applies
 }
 
 /// Ctrl-C, and being asked to terminate.

@@ -307,9 +307,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     /// Ends its transfer where it is: nothing more comes, and who reads on learns that it was
     /// cancelled. What has ended stays as it is.
     pub fn stop(&self) {
-        self.shared.lock().cancel();
-        self.shared.wakers.window.wake();
-        self.shared.wakers.consumer.wake();
+        self.shared.stop();
     }
 
     /// Ends it where it is, and gives the report: cancelled, unless it is skipped or has failed.

@@ -182,10 +182,11 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
             return failure;
         }
         let failure = self.transfer.failure(kind, None);
-        if let Some(Over::Proven(_) | Over::NotFound) = self.over {
-            self.over = Some(Over::Failed(Box::new(failure.clone())));
+        let failed = Over::Failed(Box::new(failure.clone()));
+        match &mut self.over {
+            Some(over) => *over = failed,
+            None => self.end(failed),
         }
-        self.end(Over::Failed(Box::new(failure.clone())));
         failure
     }
 
@@ -273,6 +274,12 @@ impl<F: Fetch, C: Clock> Shared<F, C> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Flight<F, C>> {
         // Adapters' code runs under the lock; where it panicked, the flight is no worse than cut.
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends it where it is, and wakes whoever waits for it.
+    pub(crate) fn stop(&self) {
+        self.lock().cancel();
+        self.wakers.wake_by_ref();
     }
 
     /// Polls for the window.

@@ -74,17 +74,16 @@ impl Lease {
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {
-        let mut state = self.state();
-        if state.phase.is_some_and(|current| current != phase) {
-            let bytes = state.reservation.bytes();
-            let from = state.phase.replace(phase);
-            self.ledger.lock().move_phase(self.index, from.map(|phase| (phase, bytes)), Some((phase, bytes)));
-        }
+        self.change(|state| {
+            if let Some(current) = &mut state.phase {
+                *current = phase;
+            }
+        });
     }
 
     /// Keeps at most `bytes` of a term that turned out to need no more.
     pub(crate) fn keep(&self, term: Term, bytes: u64) {
-        self.resize(|state| {
+        self.change(|state| {
             state.set.shrink(term, bytes);
             state.fit();
         });
@@ -92,7 +91,7 @@ impl Lease {
 
     /// Takes `bytes` more for a term, if they are free now.
     pub(crate) fn try_grow(&self, term: Term, bytes: u64) -> bool {
-        self.resize(|state| {
+        self.change(|state| {
             let grown = state.reservation.try_grow(bytes);
             if grown {
                 state.set.grow(term, bytes);
@@ -104,7 +103,7 @@ impl Lease {
     /// Room for `bytes` to collect: what is left of the bytes set aside for it, and beyond those
     /// what the budget has free. In vain, it says how much there was.
     pub(crate) fn collection(&self, bytes: u64) -> Result<Collected, u64> {
-        let (reservation, set_aside) = self.resize(|state| {
+        let (reservation, set_aside) = self.change(|state| {
             let left = state.set.get(Term::Collect);
             let set_aside = bytes.min(left);
             if !state.reservation.try_grow(bytes - set_aside) {
@@ -118,14 +117,15 @@ impl Lease {
         Ok(collected)
     }
 
-    fn resize<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+    /// Changes the state, and what the ledger has of its phase and its bytes.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
-        let before = state.reservation.bytes();
+        let before = state.charged();
         let changed = change(&mut state);
-        let after = state.reservation.bytes();
-        assert_eq!(after, state.set.total(), "the reservation is not that of its terms");
-        if let Some(phase) = state.phase {
-            self.ledger.lock().move_phase(self.index, Some((phase, before)), Some((phase, after)));
+        let after = state.charged();
+        assert_eq!(state.reservation.bytes(), state.set.total(), "the reservation is not that of its terms");
+        if before != after {
+            self.ledger.lock().move_phase(self.index, before, after);
         }
         changed
     }
@@ -177,46 +177,30 @@ impl Lease {
 
     /// Takes a buffer back.
     pub(crate) fn put_back(&self, mut buffer: Vec<u8>) {
-        let mut state = self.state();
-        state.blocks_out -= 1;
-        if state.ended {
-            drop(buffer); // before its charge
-            let before = state.reservation.bytes();
-            state.keep_blocks_out();
-            let after = state.reservation.bytes();
-            let phase = state.phase;
-            if state.blocks_out == 0 {
-                state.phase = None;
+        let waiting = self.change(|state| {
+            state.blocks_out -= 1;
+            if state.ended {
+                drop(buffer); // before its charge
+                state.keep_blocks_out();
+            } else {
+                buffer.clear();
+                state.spare.push(buffer);
             }
-            let to = state.phase.map(|phase| (phase, after));
-            self.ledger.lock().move_phase(self.index, phase.map(|phase| (phase, before)), to);
-            return;
-        }
-        buffer.clear();
-        state.spare.push(buffer);
-        let waiting = state.waiting.take();
-        drop(state);
+            state.waiting.take()
+        });
         waiting.into_iter().for_each(Waker::wake);
     }
 
     /// The transfer has ended: keeps only what the consumer still holds.
     pub(crate) fn end(&self) {
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.ended = true;
-        state.spare = Vec::new();
-        let before = state.reservation.bytes();
-        state.keep_blocks_out();
-        let waiting = state.waiting.take();
-        let from = state.phase.take().map(|phase| (phase, before));
-        if state.blocks_out > 0 {
-            state.phase = Some(Phase::Received);
-        }
-        let to = state.phase.map(|phase| (phase, state.reservation.bytes()));
-        self.ledger.lock().move_phase(self.index, from, to);
-        drop(state);
+        let waiting = self.change(|state| {
+            if !state.ended {
+                state.ended = true;
+                state.spare = Vec::new();
+                state.keep_blocks_out();
+            }
+            state.waiting.take()
+        });
         waiting.into_iter().for_each(Waker::wake);
     }
 
@@ -227,6 +211,11 @@ impl Lease {
 }
 
 impl State {
+    /// What the ledger has of it.
+    fn charged(&self) -> Option<(Phase, u64)> {
+        self.phase.map(|phase| (phase, self.reservation.bytes()))
+    }
+
     /// Gives back what the terms no longer say.
     fn fit(&mut self) {
         self.reservation.shrink_to(self.set.total());
@@ -237,6 +226,7 @@ impl State {
         let blocks = u64::from(self.blocks_out) * self.block_bytes as u64;
         self.set = WorkingSet::default().with(Term::Blocks, blocks.min(self.reservation.bytes()));
         self.fit();
+        self.phase = (self.blocks_out > 0).then_some(Phase::Received);
     }
 }
 
@@ -350,7 +340,7 @@ impl Collected {
         let mut surplus = self.reservation.split(self.reservation.bytes().saturating_sub(bytes));
         let own = surplus.split(self.set_aside);
         self.set_aside -= own.bytes();
-        self.lease.resize(|state| {
+        self.lease.change(|state| {
             if !state.ended {
                 state.set.grow(Term::Collect, own.bytes());
                 state.reservation.join(own);

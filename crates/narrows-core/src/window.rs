@@ -231,8 +231,7 @@ where
         self.ready.iter().for_each(Delivery::stop);
         for flight in self.flights.iter().filter(|flight| !flight.delivered) {
             if let Some(shared) = &flight.shared {
-                shared.lock().cancel();
-                shared.wakers.window.wake();
+                shared.stop();
             }
         }
     }

@@ -51,12 +51,13 @@ impl Future for Exchange {
 }
 
 async fn run(pools: Arc<Pools>, request: Request) -> Result<Response<HttpBody>, HttpError> {
-    let mut url = parse(&request.url)?;
+    let own = parse(&request.url)?;
+    let mut url = own.clone();
     let mut followed = 0;
     let settings = pools.settings();
     let (client, place) = pools.place();
     loop {
-        let is_own = followed == 0 || same_origin(&url, &parse(&request.url)?);
+        let is_own = url.origin() == own.origin();
         let headers = headers(settings, &request, if is_own { &request.headers } else { &[] })?;
         // The builder turns the address's user and password into a header; no redirect keeps them.
         let proxied = pools.is_proxied(url.as_str());
@@ -91,12 +92,6 @@ fn parse(url: &str) -> Result<Url, HttpError> {
         // Not named: in an address without one, it is what stands before the password.
         _ => Err(bad("the scheme is not http or https".into())),
     }
-}
-
-fn same_origin(one: &Url, other: &Url) -> bool {
-    one.scheme() == other.scheme()
-        && one.host_str() == other.host_str()
-        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn headers(settings: &Settings, request: &Request, own: &[(String, String)]) -> Result<HeaderMap, HttpError> {
@@ -199,7 +194,7 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        let same = |one, other| same_origin(&Url::parse(one).unwrap(), &Url::parse(other).unwrap());
+        let same = |one, other| Url::parse(one).unwrap().origin() == Url::parse(other).unwrap().origin();
         assert!(same("https://host/a", "https://host:443/b"));
         assert!(!same("https://host/a", "http://host/a"));
         assert!(!same("http://host/a", "http://host:81/a"));

@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 /// What is thrown.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Thrown<'a> {
     code: &'a str,
@@ -34,7 +34,7 @@ impl Thrown<'_> {
 /// Options or arguments that cannot work.
 pub(crate) fn invalid(message: impl Into<String>) -> JsValue {
     let message = message.into();
-    Thrown { code: "options", message, ..empty() }.into_js()
+    Thrown { code: "options", message, ..Thrown::default() }.into_js()
 }
 
 pub(crate) fn options(error: &OptionsError) -> JsValue {
@@ -42,7 +42,7 @@ pub(crate) fn options(error: &OptionsError) -> JsValue {
     match error {
         OptionsError::Budget(budget) => {
             let needed = Some(budget.needed as f64);
-            Thrown { code: "budget_too_small", message, needed, ..empty() }.into_js()
+            Thrown { code: "budget_too_small", message, needed, ..Thrown::default() }.into_js()
         }
         _ => invalid(message),
     }
@@ -71,19 +71,5 @@ pub(crate) fn failure(failure: &Failure) -> JsValue {
 /// The file was closed while somebody waited for it.
 pub(crate) fn closed(url: &str) -> JsValue {
     let message = format!("{url}: the file was closed before its end");
-    Thrown { code: "cancelled", message, url: Some(url.to_owned()), ..empty() }.into_js()
-}
-
-fn empty() -> Thrown<'static> {
-    Thrown {
-        code: "",
-        message: String::new(),
-        url: None,
-        status: None,
-        retryable: false,
-        attempts: 0,
-        bytes_received: 0.0,
-        bytes_accepted: 0.0,
-        needed: None,
-    }
+    Thrown { code: "cancelled", message, url: Some(url.to_owned()), ..Thrown::default() }.into_js()
 }

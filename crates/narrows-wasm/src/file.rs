@@ -207,12 +207,6 @@ impl RawFile {
         self.0.report.borrow().as_ref().map_or(JsValue::UNDEFINED, reports::report)
     }
 
-    /// Whether everything has come, so that it is done once that is committed.
-    #[wasm_bindgen(getter)]
-    pub fn proven(&self) -> bool {
-        self.0.delivery.borrow().as_ref().is_some_and(|delivery| delivery.proof().is_some())
-    }
-
     /// What came is committed: done, if that was everything. Says how it ended.
     pub fn finish(&self) -> JsValue {
         self.0.close(|delivery| delivery.finish());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use narrows_core::{
-    Block, Clock, Delivery, Failure, Fetch, Proof, Report,
+    Block, Clock, Delivery, Failure, Fetch, Report,
     read::{Collected, Piece},
     unpack::Entry,
 };
@@ -24,7 +24,6 @@ pub(crate) trait Reading {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Failure>>;
     fn poll_entry(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Box<Entry>>, Failure>>;
     fn collect(&mut self, max: u64) -> Local<'_, Result<Collected, Failure>>;
-    fn proof(&self) -> Option<Proof>;
     fn stop(&self);
     fn finish(self: Box<Self>) -> Report;
     fn fail(self: Box<Self>, reason: &str) -> Report;
@@ -58,10 +57,6 @@ impl<F: Fetch, C: Clock> Reading for Delivery<F, C> {
 
     fn collect(&mut self, max: u64) -> Local<'_, Result<Collected, Failure>> {
         Box::pin(self.collect(max))
-    }
-
-    fn proof(&self) -> Option<Proof> {
-        self.proof()
     }
 
     fn stop(&self) {
