@@ -103,8 +103,11 @@ export class NarrowsWorker {
     const isGone = () => worker !== this.#worker;
     const on = (to, method, args, transfer) =>
       isGone() ? Promise.reject(closed()) : this.#call(to, method, args, transfer);
-    // Of a worker that is gone, nothing is left to be closed, nor told.
-    const after = (to, method, args) => (isGone() ? Promise.resolve() : this.#call(to, method, args));
+    // Of a worker that is gone, nothing is left to be closed, nor told; also if it goes meanwhile.
+    const after = (...call) =>
+      on(...call).catch((error) => {
+        if (!isGone()) throw error;
+      });
     const file = ({ ref, index, url, size }) => {
       let closing;
       const read = async (method, args, transfer) => {
@@ -123,10 +126,9 @@ export class NarrowsWorker {
         collect: (max) => read("collect", [max]),
         report: () => after(ref, "report", []),
         close: (how, reason) =>
-          (closing = after(ref, "close", [how, reason]).then(
-            (report) => report ?? lost(index, url),
-            () => lost(index, url), // closed with its worker
-          )),
+          (closing = after(ref, "close", [how, reason])
+            .catch(ignore)
+            .then((report) => report ?? lost(index, url))), // closed with its worker
       };
     };
     return {

@@ -132,8 +132,7 @@ async function start(): Promise<void> {
   const job = { urls, limit: Number(input("limit").value), budget, consumer };
   running = isNaive ? naive(job) : narrows(job, way === "worker");
   let over = false;
-  // Of a worker that was closed, there is nothing more to be watched.
-  const watching = watch(running, isNaive, budget, names, () => over).catch(() => {});
+  const watching = watch(running, isNaive, budget, names, () => over);
   element("start").textContent = "Stop";
   input("pause").disabled = false;
   try {

@@ -439,12 +439,20 @@ if (globalThis.document) {
     const { NarrowsWorker, Budget } = await places.worker();
     const worker = new NarrowsWorker();
     const budget = new Budget();
+    const files = worker.stream([`${base}/bytes/9000000?rate=100000`], { budget });
+    let watched;
     const thrown = await fails(async () => {
-      for await (const file of worker.stream([`${base}/bytes/9000000?rate=100000`], { budget })) {
-        setTimeout(() => worker.close(), 100);
+      for await (const file of files) {
+        setTimeout(async () => {
+          watched = Promise.all([files.stats(), files.transfers()]);
+          for (let turns = 0; turns < 20; turns++) await null; // both are sent, and no answer can be there
+          worker.close();
+        }, 100);
         for await (const block of file) void block;
       }
     });
+    await watched; // who only watches is told nothing of its end
+    await Promise.all([files.stats(), files.transfers()]);
     return { code: thrown.code, open: await quiet(base), reserved: budget.reserved };
   };
   // A budget that two engines would each use whole, what cannot be posted, an address of the page's.
