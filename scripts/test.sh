@@ -30,6 +30,11 @@ cargo clippy --target wasm32-unknown-unknown --quiet \
     --all-targets -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet -p narrows --lib -- -D warnings
 
+step "clippy without features"
+for features in "" http2 ring,zstd; do
+    cargo clippy --quiet -p narrows --no-default-features --features "$features" -- -D warnings
+done
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet -p narrows -p narrows-browser --target wasm32-unknown-unknown
@@ -46,6 +51,8 @@ cargo build --release --quiet -p narrows-cli
 
 step "tests with every feature"
 cargo test --quiet -p narrows-core --features tracing --test tracing
+step "tests without zstd"
+cargo test --quiet -p narrows-unpack --no-default-features --test without_zstd
 
 step "tests"
 cargo test --workspace

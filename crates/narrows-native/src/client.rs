@@ -102,17 +102,23 @@ pub struct Client {
 impl Client {
     /// A client with these settings.
     ///
-    /// It makes ring rustls's provider for the process if there is none yet.
+    /// It makes ring rustls's provider for the process if there is none yet (feature `ring`).
     ///
     /// # Errors
     ///
-    /// [`BuildError`] if the certificates given are malformed.
+    /// [`BuildError`] if the certificates given are malformed, or if the process has no provider
+    /// of cryptography and the feature `ring` is off.
     pub fn new(options: ClientOptions) -> Result<Self, BuildError> {
+        #[cfg(feature = "ring")]
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // It fails only if another thread has just done the same.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let authorities = Certificate::from_pem_bundle(&options.authorities).map_err(BuildError)?;
+        #[cfg(not(feature = "ring"))]
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(BuildError(None)); // reqwest would panic
+        }
+        let authorities = Certificate::from_pem_bundle(&options.authorities).map_err(BuildError::of)?;
         let settings = Settings {
             protocol: options.protocol,
             window: options.http2_window.clamp(64 << 10, 64 << 20),
@@ -121,7 +127,7 @@ impl Client {
             compressed: options.compressed,
             authorities,
         };
-        Ok(Self { pools: Arc::new(Pools::new(settings).map_err(BuildError)?) })
+        Ok(Self { pools: Arc::new(Pools::new(settings).map_err(BuildError::of)?) })
     }
 }
 
@@ -135,6 +141,7 @@ impl Fetch for Client {
         let exchange_bytes = match settings.protocol {
             Protocol::Http1 => EXCHANGE_BYTES,
             // A stream's window in flight or in hand; where the origin has no HTTP/2, the other.
+            #[cfg(feature = "http2")]
             _ => EXCHANGE_BYTES.max(u64::from(settings.window) + TLS_BYTES),
         };
         Profile { holds_back: true, exchange_bytes }
@@ -153,22 +160,31 @@ impl Fetch for Client {
 /// let pem = "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n";
 /// assert!(Client::new(ClientOptions::new().authorities(pem)).is_err());
 /// ```
-pub struct BuildError(reqwest::Error);
+pub struct BuildError(Option<reqwest::Error>);
+
+impl BuildError {
+    fn of(error: reqwest::Error) -> Self {
+        Self(Some(error))
+    }
+}
 
 impl fmt::Debug for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("BuildError").field(&self.0.to_string()).finish()
+        f.debug_tuple("BuildError").field(&self.0.as_ref().map(ToString::to_string)).finish()
     }
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the HTTP client could not be set up; are the certificates PEM?")
+        f.write_str(match self.0 {
+            Some(_) => "the HTTP client could not be set up; are the certificates PEM?",
+            None => "rustls has no provider of cryptography: install one, or use the feature `ring`",
+        })
     }
 }
 
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
+        self.0.as_ref().map(|error| error as _)
     }
 }

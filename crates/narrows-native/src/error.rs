@@ -11,6 +11,8 @@ use hyper_util::client::legacy::connect::{HttpConnector, proxy::Tunnel};
 use narrows_core::fetch::{FetchError, FetchErrorKind};
 use tower_service::Service;
 
+use crate::http2;
+
 /// A tunnel through a proxy was refused. The type has no public name but this.
 type TunnelError = <Tunnel<HttpConnector> as Service<http::Uri>>::Error;
 /// A connection of TCP could not be made.
@@ -71,10 +73,7 @@ fn causes(error: Cause<'_>) -> impl Iterator<Item = Cause<'_>> {
         if let Some(wrapped) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             return Some(wrapped as Cause<'_>);
         }
-        if let Some(wrapped) = error.downcast_ref::<h2::Error>().and_then(h2::Error::get_io) {
-            return Some(wrapped as Cause<'_>);
-        }
-        error.source()
+        http2::wrapped(error).or_else(|| error.source())
     })
 }
 
@@ -105,11 +104,8 @@ fn classify(error: &reqwest::Error, proxied: bool) -> FetchErrorKind {
         let refused = has_io(error, &[io::ErrorKind::ConnectionRefused]);
         return if refused { FetchErrorKind::Refused } else { FetchErrorKind::Connect };
     }
-    if let Some(h2) = find::<h2::Error>(error) {
-        let passing = [h2::Reason::NO_ERROR, h2::Reason::CANCEL, h2::Reason::REFUSED_STREAM];
-        let passes = h2.is_io() || h2.reason().is_some_and(|reason| passing.contains(&reason));
-        // What the library itself objects to is a breach of the protocol by the origin.
-        return if h2.is_library() && !passes { FetchErrorKind::Protocol } else { FetchErrorKind::Interrupted };
+    if let Some(class) = causes(error).find_map(http2::class) {
+        return class;
     }
     if let Some(hyper) = find::<hyper::Error>(error) {
         if hyper.is_canceled() {
@@ -132,12 +128,9 @@ fn wants_http2(error: Cause<'_>) -> bool {
     find::<rustls::Error>(error).is_some_and(|error| *error == rustls::Error::AlertReceived(alert))
 }
 
-/// Whether a body may have ended before its length, and nothing else was wrong. Of a stream that
-/// ends too early HTTP/2 says only that it breaks the protocol, as of other breaches.
+/// Whether a body may have ended before its length, and nothing else was wrong.
 pub(crate) fn is_cut(error: &reqwest::Error) -> bool {
-    let short_stream =
-        |h2: &h2::Error| h2.is_reset() && h2.is_library() && h2.reason() == Some(h2::Reason::PROTOCOL_ERROR);
-    has_io(error, &[io::ErrorKind::UnexpectedEof]) || find::<h2::Error>(error).is_some_and(short_stream)
+    has_io(error, &[io::ErrorKind::UnexpectedEof]) || causes(error).any(http2::is_cut)
 }
 
 /// What the causes say, outermost first, each once, none that repeats what is behind it.

@@ -11,6 +11,7 @@ mod clock;
 mod driver;
 mod error;
 mod exchange;
+mod http2;
 mod pools;
 mod protocol;
 mod reader;

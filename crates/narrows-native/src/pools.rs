@@ -22,6 +22,7 @@ const PLACES: usize = 100;
 pub(crate) struct Settings {
     pub(crate) protocol: Protocol,
     /// Flow control window of an HTTP/2 stream.
+    #[cfg_attr(not(feature = "http2"), expect(dead_code, reason = "nothing speaks HTTP/2"))]
     pub(crate) window: u32,
     pub(crate) connect_timeout: Duration,
     pub(crate) redirects_max: u32,
@@ -62,7 +63,6 @@ impl Pools {
 }
 
 fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
-    let connection_window = settings.window.saturating_mul(PLACES as u32 + 1).min(i32::MAX as u32);
     let builder = || {
         let builder = reqwest::Client::builder()
             .user_agent(concat!("narrows/", env!("CARGO_PKG_VERSION")))
@@ -75,14 +75,12 @@ fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
             // Soon, for a list may have thousands of hosts, and open files are few.
             .pool_idle_timeout(Duration::from_secs(2));
         match settings.protocol {
-            Protocol::Http1 => return builder.http1_only(),
-            Protocol::Http2 => builder,
-            Protocol::Http2PriorKnowledge => builder.http2_prior_knowledge(),
+            Protocol::Http1 => builder.http1_only(),
+            #[cfg(feature = "http2")]
+            Protocol::Http2 => with_windows(builder, settings.window),
+            #[cfg(feature = "http2")]
+            Protocol::Http2PriorKnowledge => with_windows(builder, settings.window).http2_prior_knowledge(),
         }
-        .http2_initial_stream_window_size(settings.window)
-        .http2_initial_connection_window_size(connection_window)
-        .http2_max_header_list_size(16 << 10)
-        .http2_keep_alive_interval(Duration::from_secs(20))
     };
     let authorities = || settings.authorities.clone();
     match builder().tls_certs_merge(authorities()).build() {
@@ -91,4 +89,14 @@ fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
         Err(_) => builder().tls_certs_only(authorities()).build(),
         built => built,
     }
+}
+
+#[cfg(feature = "http2")]
+fn with_windows(builder: reqwest::ClientBuilder, window: u32) -> reqwest::ClientBuilder {
+    let connection_window = window.saturating_mul(PLACES as u32 + 1).min(i32::MAX as u32);
+    builder
+        .http2_initial_stream_window_size(window)
+        .http2_initial_connection_window_size(connection_window)
+        .http2_max_header_list_size(16 << 10)
+        .http2_keep_alive_interval(Duration::from_secs(20))
 }

@@ -10,10 +10,12 @@ pub enum Protocol {
     /// throughput and no memory of the budget.
     #[default]
     Http1,
+    #[cfg(feature = "http2")]
     /// HTTP/2 where the origin offers it (ALPN), for origins that have nothing else or where
     /// connections are dear. Each transfer reserves [`ClientOptions::http2_window`](crate::ClientOptions::http2_window): what arrives in
     /// a round trip is at most that.
     Http2,
+    #[cfg(feature = "http2")]
     /// HTTP/2 over plain connections, which the origin must expect.
     Http2PriorKnowledge,
 }

@@ -177,6 +177,8 @@ pub enum Unsupported {
     Dictionary,
     /// A zstd frame whose window is larger than allowed, in bytes.
     ZstdWindow(u64),
+    /// zstd, which this build was made without: the feature `zstd`.
+    WithoutZstd,
 }
 
 impl Unsupported {
@@ -202,6 +204,7 @@ impl fmt::Display for Unsupported {
             Self::ZstdWindow(bytes) => {
                 write!(f, "the zstd frame needs a window of {bytes} bytes; allow it to read it")
             }
+            Self::WithoutZstd => f.write_str("zstd is not in this build; it needs the feature `zstd`"),
         }
     }
 }

@@ -60,6 +60,7 @@ mod name;
 mod plain;
 mod unpacker;
 mod zip;
+#[cfg(feature = "zstd")]
 mod zstd;
 
 pub use entry::{Entry, EntryEnd, Event, Step};

@@ -1,5 +1,7 @@
 //! One decoder for every format, and the memory it takes.
 
+#[cfg(feature = "zstd")]
+use crate::zstd::{self, Zstd};
 use crate::{
     entry::{Event, Step},
     error::{Error, ErrorKind},
@@ -10,7 +12,6 @@ use crate::{
     meter::Meter,
     plain::{Head, Plain},
     zip::{self, Zip},
-    zstd::{self, Zstd},
 };
 
 impl Options {
@@ -19,7 +20,10 @@ impl Options {
         let limits = &self.limits;
         let zip = inflate::MEMORY_MAX + zip::memory_max(limits);
         let gzip = inflate::MEMORY_MAX;
+        #[cfg(feature = "zstd")]
         let zstd = zstd::memory_max(limits.zstd_window_max);
+        #[cfg(not(feature = "zstd"))]
+        let zstd = 0;
         // A format that must come needs no memory for those that must not.
         match self.format.or(self.expected) {
             Some(Format::Plain) => 0,
@@ -43,11 +47,17 @@ pub struct Unpacker {
 }
 
 enum Decoder {
-    Detecting { head: Head, options: Box<Options> },
+    Detecting {
+        head: Head,
+        options: Box<Options>,
+    },
     Plain(Plain),
     Zip(Box<Zip>),
     Gzip(Box<Gzip>),
+    #[cfg(feature = "zstd")]
     Zstd(Box<Zstd>),
+    #[cfg(not(feature = "zstd"))]
+    Zstd,
 }
 
 impl Unpacker {
@@ -67,7 +77,10 @@ impl Unpacker {
             Decoder::Plain(_) => Some(Format::Plain),
             Decoder::Zip(_) => Some(Format::Zip),
             Decoder::Gzip(_) => Some(Format::Gzip),
+            #[cfg(feature = "zstd")]
             Decoder::Zstd(_) => Some(Format::Zstd),
+            #[cfg(not(feature = "zstd"))]
+            Decoder::Zstd => Some(Format::Zstd),
         }
     }
 
@@ -156,7 +169,10 @@ impl Decoder {
             Format::Plain => Self::Plain(Plain::new(meter)),
             Format::Zip => Self::Zip(Box::new(Zip::new(meter, allow, seed, stored_lengths))),
             Format::Gzip => Self::Gzip(Box::new(Gzip::new(meter, allow))),
+            #[cfg(feature = "zstd")]
             Format::Zstd => Self::Zstd(Box::new(Zstd::new(meter, allow))),
+            #[cfg(not(feature = "zstd"))]
+            Format::Zstd => Self::Zstd,
         }
     }
 
@@ -166,7 +182,10 @@ impl Decoder {
             Self::Plain(plain) => plain.run(input, end, out),
             Self::Zip(zip) => zip.run(input, end, out),
             Self::Gzip(gzip) => gzip.run(input, end, out),
+            #[cfg(feature = "zstd")]
             Self::Zstd(zstd) => zstd.run(input, end, out),
+            #[cfg(not(feature = "zstd"))]
+            Self::Zstd => Err(ErrorKind::Unsupported(crate::Unsupported::WithoutZstd)),
         }
     }
 }

@@ -9,39 +9,38 @@
 
 use std::error::Error;
 
-use narrows::{Budget, Client, ClientOptions, Clock, DefaultClock, Fetch, Options, Report, Window, for_each, unpack};
+use futures_util::StreamExt;
+use narrows::{
+    Budget, Client, ClientOptions, Clock, DefaultClock, Fetch, Options, OptionsError, Report, Window, unpack,
+};
 
-/// Gives the rows of all files, and what was the most memory in use.
-async fn week<F, C>(fetch: F, clock: C, urls: Vec<String>) -> Result<(u64, u64), Box<dyn Error>>
-where
-    F: Fetch<Future: Send, Body: Send> + Clone + Send + 'static,
-    C: Clock<Sleep: Send> + Clone + Send + 'static,
-{
-    let (budget, rows) = (Budget::new(64 << 20), std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0)));
+/// Gives the rows of all files. How many of them are in flight is the budget's to say, not the list's.
+async fn week(
+    fetch: impl Fetch + Clone,
+    clock: impl Clock + Clone,
+    urls: Vec<String>,
+    budget: &Budget,
+) -> Result<usize, OptionsError> {
+    let mut rows = 0;
     let options = Options::new().limit(10).unpack(unpack::Options::default());
-    let mut window = Window::from_iter(urls, fetch, clock, &budget, options)?
+    let mut window = Window::from_iter(urls, fetch, clock, budget, options)?
         .observed_by(|report: &Report| println!("{} {}", report.outcome.name(), report.url)); // the report
-    let progress = window.handle();
-    for_each(&mut window, |mut file| {
-        let (rows, progress) = (rows.clone(), progress.clone());
-        async move {
-            while let Ok(Some(block)) = file.next_block().await {
-                let count = block.iter().filter(|byte| **byte == b'\n').count();
-                rows.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);
-            }
-            file.finish();
-            eprint!("\r{} files done, {} bytes received", progress.stats().done, progress.stats().bytes_in);
+    while let Some(mut file) = window.next().await {
+        while let Ok(Some(block)) = file.next_block().await {
+            rows += block.iter().filter(|byte| **byte == b'\n').count();
         }
-    })
-    .await;
-    Ok((rows.load(std::sync::atomic::Ordering::Relaxed), budget.peak()))
+        file.finish();
+        let stats = window.stats();
+        eprint!("\r{} files done, {} bytes received", stats.done, stats.bytes_in); // the progress
+    }
+    Ok(rows)
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let client = Client::new(ClientOptions::new())?;
-    let (rows, peak) = week(client, DefaultClock::new(), std::env::args().skip(1).collect()).await?;
-    println!("{rows} rows, at most {peak} bytes in use");
+    let (client, budget) = (Client::new(ClientOptions::new())?, Budget::new(64 << 20));
+    let rows = week(client, DefaultClock::new(), std::env::args().skip(1).collect(), &budget).await?;
+    println!("{rows} rows, at most {} bytes in use", budget.peak());
     Ok(())
 }
 
@@ -57,8 +56,9 @@ mod tests {
             fetch = fetch.with(url.as_str(), b"a\tb\n".repeat(1000));
         }
         fetch = fetch.with_fault("mem://7.csv", Fault::Reset { after: 99, times: 2 }); // resumed
-        let (rows, peak) = super::week(fetch, SkippingClock::new(), urls).await.unwrap();
+        let budget = narrows::Budget::new(64 << 20);
+        let rows = super::week(fetch, SkippingClock::new(), urls, &budget).await.unwrap();
         assert_eq!(rows, 700_000);
-        assert!(peak <= 64 << 20);
+        assert!(budget.peak() <= 64 << 20);
     }
 }
