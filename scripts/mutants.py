@@ -8,6 +8,7 @@ Every change is undone, also after Ctrl-C. Exit status 0 if all were caught.
 """
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -80,7 +81,16 @@ MUTANTS = [
 
 
 def run(command):
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=900)
+    """Its exit status and what it wrote to stderr. One that hangs is ended, tests and all: a status of None."""
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(command, cwd=ROOT, text=True, start_new_session=True, **pipes)
+    try:
+        _, errors = child.communicate(timeout=600)
+        return child.returncode, errors
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        return None, ""
 
 
 def main():
@@ -96,13 +106,10 @@ def main():
         try:
             with open(path, "w") as file:
                 file.write(original.replace(before, after))
-            built = run(tests + ["--no-run"])
-            if built.returncode:
-                raise SystemExit(f"{name}: does not compile:\n{built.stderr[-2000:]}")
-            try:
-                caught = run(tests).returncode != 0
-            except subprocess.TimeoutExpired:
-                caught = True
+            status, errors = run(tests + ["--no-run"])
+            if status != 0:
+                raise SystemExit(f"{name}: does not compile:\n{errors[-2000:]}")
+            caught = run(tests)[0] != 0
         finally:
             with open(path, "w") as file:
                 file.write(original)
