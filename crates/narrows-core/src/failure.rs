@@ -221,6 +221,11 @@ pub enum FailureKind {
     Misuse(&'static str),
     /// The list's line was malformed.
     BadLine(BadLine),
+    /// It was not asked for: its host counts as down.
+    HostDown {
+        /// Requests that the host refused in a row.
+        refusals: u32,
+    },
     /// The window was cancelled.
     Cancelled,
     /// Storing the data failed.
@@ -254,9 +259,15 @@ impl FailureKind {
             Self::LineTooLong { .. } => "line_too_long",
             Self::Misuse(_) => "misuse",
             Self::BadLine(_) => "bad_line",
+            Self::HostDown { .. } => "host_down",
             Self::Cancelled => "cancelled",
             Self::Storage(_) => "storage",
         }
+    }
+
+    /// Whether it is how a host with too much to do refuses.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Status(429 | 503) | Self::Fetch(FetchErrorKind::Refused))
     }
 
     /// Whether another attempt can help. The one place where this is decided.
@@ -275,7 +286,7 @@ impl FailureKind {
                 | FetchErrorKind::Protocol => false,
             },
             Self::Status(status) => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
-            Self::Cut { .. } | Self::Idle(_) | Self::TooSlow { .. } | Self::BadRange(_) => true,
+            Self::Cut { .. } | Self::Idle(_) | Self::TooSlow { .. } | Self::BadRange(_) | Self::HostDown { .. } => true,
             Self::Changed
             | Self::TooLong { .. }
             | Self::NeedsRanges { .. }
@@ -349,6 +360,9 @@ impl fmt::Display for FailureKind {
             Self::LineTooLong { max } => write!(f, "a line is longer than the {max} bytes allowed"),
             Self::Misuse(what) => f.write_str(what),
             Self::BadLine(error) => write!(f, "{error} in the line {:?}", error.line()),
+            Self::HostDown { refusals } => {
+                write!(f, "not asked for: its host has refused {refusals} requests in a row; try again later")
+            }
             Self::Cancelled => f.write_str("cancelled"),
             Self::Storage(what) => write!(f, "storing it failed: {what}"),
         }

@@ -17,16 +17,19 @@ use futures_util::task::AtomicWaker;
 use narrows_unpack::EntryEnd;
 
 use crate::{
-    clock::Clock,
+    budget::Reservation,
+    clock::{Clock, Timestamp},
     failure::{Failure, FailureKind},
     fetch::Fetch,
+    hosts::Permit,
     lease::Lease,
-    options::{NotFound, Options},
+    options::{NotFound, Options, Order},
     reader::{Output, Reader},
     report::{Outcome, Proof, Report},
     slots::Slot,
     ticket::{Figures, Ticket},
     transfer::Transfer,
+    working_set::WorkingSet,
 };
 
 pub(crate) struct Flight<F: Fetch, C: Clock> {
@@ -77,14 +80,36 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         Self { ticket, transfer, reader, lease, options, clock, slot, entries, bytes_out, over }
     }
 
-    /// Ready when there is something to deliver: first bytes, an end, a failure.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.over.is_none()
-            && let Err(failure) = ready!(self.transfer.poll_available(cx))
-        {
-            self.fail(failure);
+    /// Ready when there is something to deliver: first bytes, an end, a failure. Or when it backs
+    /// off: until the time given it holds nothing, and is in flight again once it is
+    /// [resumed](Self::resume).
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Timestamp>> {
+        if self.over.is_some() {
+            return Poll::Ready(None);
         }
-        Poll::Ready(())
+        match self.transfer.poll_available(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(failure)) => self.fail(failure),
+            // In the list's order the others wait for it, so it keeps what it has.
+            Poll::Pending if self.options.order == Order::List => return Poll::Pending,
+            Poll::Pending => {
+                let Some(until) = self.transfer.idle_until() else { return Poll::Pending };
+                self.transfer.park();
+                self.lease.suspend();
+                self.ticket.park();
+                self.slot = None;
+                return Poll::Ready(Some(until));
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// It is in flight again, with memory and places of its own.
+    pub(crate) fn resume(&mut self, reservation: Reservation, set: WorkingSet, slot: Slot, permit: Permit) {
+        self.ticket.begin(self.clock.now());
+        self.lease.resume(reservation, set);
+        self.transfer.resume(permit);
+        self.slot = Some(slot);
     }
 
     /// Drives the network while the consumer is busy; ready when there is nothing left to drive.

@@ -175,6 +175,26 @@ impl Lease {
         Block { bytes, lease: self.clone(), handed: (now, number) }
     }
 
+    /// Gives everything back for now; [`resume`](Self::resume) goes on.
+    pub(crate) fn suspend(&self) {
+        self.change(|state| {
+            debug_assert_eq!(state.blocks_out, 0, "blocks are out");
+            state.spare = Vec::with_capacity(state.blocks_max as usize);
+            state.set = WorkingSet::default();
+            state.fit();
+            state.phase = None;
+        });
+    }
+
+    /// Goes on after [`suspend`](Self::suspend), with `reservation` of `set`'s bytes.
+    pub(crate) fn resume(&self, reservation: Reservation, set: WorkingSet) {
+        self.change(|state| {
+            state.set = set;
+            state.reservation.join(reservation);
+            state.phase = Some(Phase::Requesting);
+        });
+    }
+
     /// Takes a buffer back.
     pub(crate) fn put_back(&self, mut buffer: Vec<u8>) {
         let waiting = self.change(|state| {

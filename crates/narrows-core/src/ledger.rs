@@ -173,6 +173,13 @@ impl Counters {
         self.stats.in_flight_peak = self.stats.in_flight_peak.max(self.stats.in_flight);
     }
 
+    /// A source waits to be in flight again.
+    pub(crate) fn parked(&mut self, at: Timestamp, index: u64) {
+        self.started.remove(&(at, index));
+        self.stats.in_flight -= 1;
+        self.stats.queued += 1;
+    }
+
     /// A source is no longer in flight; what becomes of it is the consumer's to say.
     pub(crate) fn over(&mut self, at: Timestamp, index: u64) {
         self.started.remove(&(at, index));

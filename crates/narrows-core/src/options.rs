@@ -7,6 +7,7 @@ use narrows_unpack::Limits;
 use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
+    hosts::Hosts,
     retry::RetryPolicy,
     source::Source,
     working_set::{Term, WorkingSet},
@@ -34,6 +35,13 @@ pub struct Options {
     pub limit: usize,
     /// Whether deliveries come as they are ready or in the order of the list.
     pub order: Order,
+    /// Sources that are pulled from the list ahead of those in flight, where hosts are several or
+    /// have to wait, so that one of them does not hold up the others; at most 64 KiB of addresses
+    /// and headers. In the list's order it is 1. Default 64.
+    pub look_ahead: usize,
+    /// What may be asked of which host. By default each window has a table of its own, and heeds
+    /// refusals.
+    pub hosts: Hosts,
     /// When and how often to try again.
     pub retry: RetryPolicy,
     /// How long to wait for the next bytes; it counts only while bytes are wanted. Default 30 s.
@@ -76,6 +84,8 @@ impl Default for Options {
             name: "a window".into(),
             limit: 10,
             order: Order::Ready,
+            look_ahead: 64,
+            hosts: Hosts::default(),
             retry: RetryPolicy::default(),
             idle_timeout: Duration::from_secs(30),
             min_rate: 100,
@@ -105,6 +115,8 @@ impl Options {
         name: [into Arc<str>],
         limit: [usize],
         order: [Order],
+        look_ahead: [usize],
+        hosts: [Hosts],
         retry: [RetryPolicy],
         idle_timeout: [Duration],
         min_rate: [u64],

@@ -22,6 +22,10 @@ use crate::prng::Prng;
 pub struct RetryPolicy {
     /// Retries in a row without progress. Default 4. A megabyte of progress starts a new row.
     pub retries_max: u32,
+    /// Refusals of a host with too much to do (429, 503, refused connections) that a source
+    /// outlives beside its retries. Default 8. One file that is refused where others are not has
+    /// retries only.
+    pub refusals_max: u32,
     /// Ceiling of the first wait. Default 200 ms.
     pub backoff_min: Duration,
     /// Ceiling of any wait. Default 20 s.
@@ -39,6 +43,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             retries_max: 4,
+            refusals_max: 8,
             backoff_min: Duration::from_millis(200),
             backoff_max: Duration::from_secs(20),
             retry_after_max: Duration::from_secs(300),
@@ -59,6 +64,7 @@ impl RetryPolicy {
 
     crate::setters! {
         retries_max: [u32],
+        refusals_max: [u32],
         backoff_min: [Duration],
         backoff_max: [Duration],
         retry_after_max: [Duration],
@@ -70,9 +76,14 @@ impl RetryPolicy {
     /// with full jitter (Brooker, "Exponential Backoff and Jitter", AWS 2015), or what the origin
     /// asked for and up to `backoff_min` more. `None` is to give up.
     pub fn wait(&self, failures: u32, retry_after: Option<Duration>, prng: &mut Prng) -> Option<Duration> {
-        if failures > self.retries_max {
-            return None;
+        match failures > self.retries_max {
+            true => None,
+            false => self.backoff(failures, retry_after, prng),
         }
+    }
+
+    /// [`wait`](Self::wait), however many went before.
+    pub(crate) fn backoff(&self, failures: u32, retry_after: Option<Duration>, prng: &mut Prng) -> Option<Duration> {
         if let Some(asked) = retry_after {
             let spread = jitter(self.backoff_min.min(asked.max(Duration::from_millis(1))), prng);
             return (asked <= self.retry_after_max).then(|| asked + spread);

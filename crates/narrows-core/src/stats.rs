@@ -17,7 +17,7 @@ pub enum Phase {
     Receiving,
     /// Everything asked for has come; the next segment waits until the consumer makes room.
     Waiting,
-    /// Waiting to try again.
+    /// Waiting to try again, or for its turn at a rate.
     BackingOff,
     /// Everything has come; the consumer has yet to take the rest or to drop what it holds.
     Received,
@@ -72,7 +72,8 @@ pub struct Stats {
     pub transfers_by_phase: [u64; 5],
     /// Sources pulled from the list.
     pub pulled: u64,
-    /// Sources pulled that wait for memory: at most one.
+    /// Sources pulled that are not in flight: those looked ahead, those that wait for memory or for
+    /// their host, those that back off.
     pub queued: u64,
     /// Transfers admitted and not over.
     pub in_flight: u64,
@@ -94,6 +95,8 @@ pub struct Stats {
     pub requests: u64,
     /// Requests made after a failure.
     pub retries: u64,
+    /// Requests that were refused with 429 or 503, or whose connection was.
+    pub refusals: u64,
     /// Sources done.
     pub done: u64,
     /// Sources skipped.

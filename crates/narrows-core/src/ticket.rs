@@ -25,8 +25,10 @@ pub(crate) struct Ticket {
 /// How far the source has come.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
-    /// Pulled from the list; it waits for memory.
+    /// Pulled from the list; it waits for memory, or for its host.
     Queued,
+    /// It was in flight from then on, and waits to be so again.
+    Parked(Timestamp),
     InFlight(Timestamp),
     /// Its transfer is over. It took this long.
     Over(Duration),
@@ -55,13 +57,28 @@ impl Ticket {
 
     /// The source is in flight.
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        assert_eq!(self.stage, Stage::Queued, "begun twice");
-        self.stage = Stage::InFlight(now);
-        self.ledger.lock().began(now, self.index);
+        let since = match self.stage {
+            Stage::Queued => now,
+            Stage::Parked(since) => since,
+            stage => panic!("begun twice: {stage:?}"),
+        };
+        self.stage = Stage::InFlight(since);
+        self.ledger.lock().began(since, self.index);
+    }
+
+    /// The source is no longer in flight, and will be again.
+    pub(crate) fn park(&mut self) {
+        if let Stage::InFlight(since) = self.stage {
+            self.stage = Stage::Parked(since);
+            self.ledger.lock().parked(since, self.index);
+        }
     }
 
     /// Its transfer is over; again is no news.
     pub(crate) fn over(&mut self, now: Timestamp) {
+        if let Stage::Parked(_) = self.stage {
+            self.begin(now); // it ends where it began
+        }
         if let Stage::InFlight(since) = self.stage {
             self.stage = Stage::Over(now.since(since));
             self.ledger.lock().over(since, self.index);
@@ -75,7 +92,7 @@ impl Ticket {
             Stage::Settled => return None,
             Stage::Queued => Duration::ZERO,
             Stage::Over(elapsed) => elapsed,
-            Stage::InFlight(_) => panic!("settled before its transfer was over"),
+            Stage::InFlight(_) | Stage::Parked(_) => panic!("settled before its transfer was over"),
         };
         self.ledger.lock().ended(&outcome, stage != Stage::Queued);
         let Figures { status, attempts, requests, bytes_received, bytes_accepted, bytes_out, entries, sha256 } =

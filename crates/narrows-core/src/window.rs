@@ -17,13 +17,15 @@ use futures_util::stream::{self, FuturesUnordered};
 
 use crate::{
     budget::{Budget, Claim, Reservation},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     delivery::Delivery,
     fetch::Fetch,
     flight::{Flight, Shared},
+    hosts::Permit,
     lease::Lease,
     ledger::Ledger,
-    options::{Options, OptionsError},
+    lookahead::{LookAhead, Waiting},
+    options::{Options, OptionsError, Order},
     ready::Ready,
     report::Observer,
     retry::RetryTokens,
@@ -77,8 +79,12 @@ pub struct Window<F: Fetch, C: Clock, S> {
     tokens: RetryTokens,
     ledger: Ledger,
     next_index: u64,
-    /// The next source, waiting for memory: never more than one is pulled ahead.
-    admitting: Option<Admission<C>>,
+    /// What was pulled and may not begin yet, or backs off.
+    look_ahead: LookAhead<F, C>,
+    /// The next source to begin, waiting for memory: never more than one.
+    admitting: Option<Admission<F, C>>,
+    /// Wakes when a host may be asked again.
+    timer: Option<C::Sleep>,
     /// Nothing more is pulled: the list has ended, or the window was cancelled.
     exhausted: bool,
     /// The list has ended; it must not be asked again.
@@ -92,9 +98,9 @@ pub struct Window<F: Fetch, C: Clock, S> {
 }
 
 /// A source that waits for memory.
-struct Admission<C: Clock> {
-    ticket: Ticket,
-    invalid: Option<BadLine>,
+struct Admission<F: Fetch, C: Clock> {
+    waiting: Waiting<F, C>,
+    permit: Permit,
     set: WorkingSet,
     claim: Claim,
     has_waited: bool,
@@ -153,7 +159,9 @@ where
             ready: Ready::new(options.order, ledger.clone()),
             ledger,
             next_index: 0,
+            look_ahead: LookAhead::new(if options.order == Order::List { 1 } else { options.look_ahead }),
             admitting: None,
+            timer: None,
             exhausted: false,
             list_ended: false,
             is_cancelled: false,
@@ -206,6 +214,7 @@ where
     pub async fn cancel_list(&mut self) {
         self.exhausted = true;
         self.admitting = None;
+        self.look_ahead.clear();
         while !self.list_ended {
             match poll_fn(|cx| Pin::new(&mut self.sources).poll_next(cx)).await {
                 Some(listed) => drop(self.pull(listed)),
@@ -228,6 +237,7 @@ where
     fn cancel(&mut self) {
         self.exhausted = true;
         self.admitting = None; // its ticket tells that it is cancelled
+        self.look_ahead.clear();
         self.ready.iter().for_each(Delivery::stop);
         for flight in self.flights.iter().filter(|flight| !flight.delivered) {
             if let Some(shared) = &flight.shared {
@@ -241,17 +251,23 @@ where
         if self.slots.poll_cancelled(cx) && !std::mem::replace(&mut self.is_cancelled, true) {
             self.cancel();
         }
-        let admitted = self.poll_admit(cx);
+        let mut admitted = self.poll_admit(cx);
         loop {
             match Pin::new(&mut self.flights).poll_next(cx) {
-                Poll::Ready(Some(Some(delivery))) => {
+                Poll::Ready(Some(Landed::Ready(index, shared))) => {
                     self.undelivered -= 1;
                     if !self.fetch.profile().holds_back {
-                        self.flights.push(InFlight { shared: Some(delivery.1.clone()), delivered: true });
+                        self.flights.push(InFlight { shared: Some(shared.clone()), delivered: true });
                     }
-                    self.ready.push(Delivery::new(delivery.1, delivery.0));
+                    self.ready.push(Delivery::new(shared, index));
                 }
-                Poll::Ready(Some(None)) => {} // a delivered one is over
+                Poll::Ready(Some(Landed::Parked(until, index, shared))) => {
+                    self.undelivered -= 1;
+                    let source = shared.lock().ticket.source.clone();
+                    self.look_ahead.push(Waiting::Parked(index, shared, source), until);
+                    admitted = self.poll_admit(cx); // its place is free
+                }
+                Poll::Ready(Some(Landed::Over)) => {}
                 Poll::Ready(None) if admitted.is_ready() => return Poll::Ready(()),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
@@ -261,48 +277,97 @@ where
     /// Admits sources while there are places and memory; ready when the list is exhausted.
     fn poll_admit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let Some(admission) = &mut self.admitting else {
-                if self.exhausted {
-                    return Poll::Ready(());
+            if self.admitting.is_some() {
+                let reservation = ready!(self.poll_claim(cx));
+                if let Some(Admission { waiting, mut permit, set, .. }) = self.admitting.take() {
+                    // Its host may have been asked meanwhile, by another window.
+                    match permit.grant(self.clock.now()) {
+                        Ok(()) => self.admit(waiting, permit, set, reservation),
+                        Err(until) => self.look_ahead.push(waiting, until),
+                    }
                 }
-                // A failed one has left its place already, and is held until somebody takes it.
-                let waiting = self.undelivered + self.ready.len();
+                continue;
+            }
+            // A failed one has left its place already, and is held until somebody takes it.
+            let waiting = self.undelivered + self.ready.len();
+            if !self.exhausted || !self.look_ahead.is_empty() {
                 if !self.slots.is_free() || waiting >= self.slots.limit() {
                     return Poll::Pending;
                 }
-                let Some(listed) = ready!(Pin::new(&mut self.sources).poll_next(cx)) else {
-                    (self.exhausted, self.list_ended) = (true, true);
-                    continue;
-                };
-                let (ticket, invalid) = self.pull(listed);
-                let set = self.options.working_set_of(self.fetch.profile(), &ticket.source);
-                match self.budget.claim(set.total()) {
-                    Ok(claim) => {
-                        let watch = StallWatch::default();
-                        self.admitting = Some(Admission { ticket, invalid, set, claim, has_waited: false, watch });
-                    }
-                    Err(_) => unreachable!("the largest working set was checked against the budget"),
-                }
-                continue;
-            };
-            let reservation = match Pin::new(&mut admission.claim).poll(cx) {
-                Poll::Ready(reservation) => reservation,
-                Poll::Pending => {
-                    let needed = admission.claim.bytes();
-                    if !std::mem::replace(&mut admission.has_waited, true) {
-                        self.ledger.lock().stats.memory_waits += 1;
-                    }
-                    admission.watch.poll(cx, &self.clock, &self.budget, &self.ledger, needed);
-                    return Poll::Pending;
-                }
-            };
-            if let Some(Admission { ticket, invalid, set, .. }) = self.admitting.take() {
-                self.admit(ticket, invalid, set, reservation);
             }
+            let hosts = &self.options.hosts;
+            if (self.look_ahead.is_empty() || self.look_ahead.is_one_sided(hosts)) && self.pull_one(cx) {
+                continue;
+            }
+            let until = match self.look_ahead.pick(&self.options.hosts, self.clock.now(), cx) {
+                Ok((waiting, permit)) => {
+                    let set = self.options.working_set_of(self.fetch.profile(), waiting.source());
+                    let claim = match self.budget.claim(set.total()) {
+                        Ok(claim) => claim,
+                        Err(_) => unreachable!("the largest working set was checked against the budget"),
+                    };
+                    let watch = StallWatch::default();
+                    self.admitting = Some(Admission { waiting, permit, set, claim, has_waited: false, watch });
+                    continue;
+                }
+                Err(until) => until,
+            };
+            if self.pull_one(cx) {
+                continue;
+            }
+            if self.exhausted && self.look_ahead.is_empty() {
+                return Poll::Ready(());
+            }
+            if let Some(until) = until {
+                let timer = self.timer.insert(self.clock.sleep_until(until));
+                if Pin::new(timer).poll(cx).is_ready() {
+                    continue;
+                }
+            }
+            return Poll::Pending;
         }
     }
 
-    fn admit(&mut self, ticket: Ticket, invalid: Option<BadLine>, set: WorkingSet, reservation: Reservation) {
+    /// Waits for the memory of what is being admitted.
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<Reservation> {
+        let Some(admission) = &mut self.admitting else { return Poll::Pending };
+        if let Poll::Ready(reservation) = Pin::new(&mut admission.claim).poll(cx) {
+            return Poll::Ready(reservation);
+        }
+        let needed = admission.claim.bytes();
+        if !std::mem::replace(&mut admission.has_waited, true) {
+            self.ledger.lock().stats.memory_waits += 1;
+        }
+        admission.watch.poll(cx, &self.clock, &self.budget, &self.ledger, needed);
+        Poll::Pending
+    }
+
+    /// Pulls one source from the list, if there is room for it and the list has one now. Says
+    /// whether anything has changed.
+    fn pull_one(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.exhausted || !self.look_ahead.has_room() {
+            return false;
+        }
+        match Pin::new(&mut self.sources).poll_next(cx) {
+            Poll::Ready(Some(listed)) => {
+                let (ticket, invalid) = self.pull(listed);
+                self.look_ahead.push(Waiting::Fresh(ticket, invalid), Timestamp::default());
+            }
+            Poll::Ready(None) => (self.exhausted, self.list_ended) = (true, true),
+            Poll::Pending => return false,
+        }
+        true
+    }
+
+    fn admit(&mut self, waiting: Waiting<F, C>, permit: Permit, set: WorkingSet, reservation: Reservation) {
+        self.undelivered += 1;
+        let (ticket, invalid) = match waiting {
+            Waiting::Fresh(ticket, invalid) => (ticket, invalid),
+            Waiting::Parked(_, shared, _) => {
+                shared.lock().resume(reservation, set, self.slots.take(), permit);
+                return self.flights.push(InFlight { shared: Some(shared), delivered: false });
+            }
+        };
         let Options { blocks, block_bytes, .. } = *self.options;
         let lease = Lease::new(ticket.index, reservation, set, blocks, block_bytes, self.ledger.clone());
         let setup = Setup {
@@ -314,12 +379,12 @@ where
             lease: lease.clone(),
             index: ticket.index,
             invalid,
+            permit,
         };
         let transfer = Transfer::new(ticket.source.clone(), setup);
         let clock = self.clock.clone();
         let flight = Flight::new(ticket, transfer, lease, self.options.clone(), clock, self.slots.take());
         self.flights.push(InFlight { shared: Some(Shared::new(flight)), delivered: false });
-        self.undelivered += 1;
     }
 }
 
@@ -337,9 +402,20 @@ where
         if let Some(delivery) = self.ready.pop() {
             return Poll::Ready(Some(delivery));
         }
-        let over = self.exhausted && self.admitting.is_none() && self.undelivered == 0 && self.ready.len() == 0;
+        let is_admitted = self.exhausted && self.admitting.is_none() && self.look_ahead.is_empty();
+        let over = is_admitted && self.undelivered == 0 && self.ready.len() == 0;
         if over { Poll::Ready(None) } else { Poll::Pending }
     }
+}
+
+/// What a flight comes to for the window.
+enum Landed<F: Fetch, C: Clock> {
+    /// It is to be delivered.
+    Ready(u64, Shared<F, C>),
+    /// It backs off until then, and holds nothing.
+    Parked(Timestamp, u64, Shared<F, C>),
+    /// It was delivered before, and is over.
+    Over,
 }
 
 /// One flight as the window polls it: until it is ready to deliver, then, if its body must be
@@ -352,22 +428,25 @@ struct InFlight<F: Fetch, C: Clock> {
 impl<F: Fetch, C: Clock> Unpin for InFlight<F, C> {}
 
 impl<F: Fetch, C: Clock> Future for InFlight<F, C> {
-    /// What is to be delivered, with its index; nothing if it was delivered before.
-    type Output = Option<(u64, Shared<F, C>)>;
+    type Output = Landed<F, C>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let delivered = self.delivered;
-        let Some(shared) = &self.shared else { return Poll::Ready(None) };
+        let Some(shared) = &self.shared else { return Poll::Ready(Landed::Over) };
         if delivered {
             ready!(shared.poll_for_window(cx, Flight::poll_ahead));
             self.shared = None;
-            return Poll::Ready(None);
+            return Poll::Ready(Landed::Over);
         }
-        ready!(shared.poll_for_window(cx, Flight::poll_ready));
-        // From here on events concern the consumer.
+        let parked = ready!(shared.poll_for_window(cx, Flight::poll_ready));
+        // From here on events concern the consumer, or nobody.
         shared.wakers.window.take();
         let index = shared.lock().ticket.index;
-        Poll::Ready(self.shared.take().map(|shared| (index, shared)))
+        Poll::Ready(match (self.shared.take(), parked) {
+            (Some(shared), Some(until)) => Landed::Parked(until, index, shared),
+            (Some(shared), None) => Landed::Ready(index, shared),
+            (None, _) => Landed::Over,
+        })
     }
 }
 

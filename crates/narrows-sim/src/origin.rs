@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     pin::Pin,
     rc::Rc,
@@ -13,8 +13,9 @@ use std::{
 
 use bytes::Bytes;
 use narrows_core::{
-    Prng,
+    Clock, Prng, Timestamp,
     fetch::{Body, ContentRange, Fetch, FetchError, FetchErrorKind, Head, Profile, Request, Response},
+    rate::Rate,
 };
 
 use crate::{
@@ -137,6 +138,15 @@ struct Shared {
     /// One of those that was asked for again.
     asked_again: Option<String>,
     open: usize,
+    /// By host: exchanges that are open, and the latest requests.
+    hosts: BTreeMap<String, (usize, VecDeque<Timestamp>)>,
+}
+
+/// Requests of a host that are remembered: more than any burst.
+const REMEMBERED: usize = 8;
+
+fn host_of(url: &str) -> String {
+    url.split('/').nth(2).unwrap_or_default().into()
 }
 
 impl SimOrigin {
@@ -189,6 +199,18 @@ impl SimOrigin {
         self.shared.borrow().open
     }
 
+    /// Exchanges that are open at a host, and whether its latest requests came faster than `rate`.
+    pub fn of_host(&self, host: &str, rate: Option<Rate>) -> (usize, bool) {
+        let shared = self.shared.borrow();
+        let Some((open, asked)) = shared.hosts.get(host) else { return (0, false) };
+        let too_soon = rate.is_some_and(|rate| {
+            let (burst, interval) = (rate.burst as usize, Duration::from_secs_f64(0.999_999 / rate.per_second));
+            // The last one is `burst` behind another at least so long ago.
+            asked.len() > burst && asked[asked.len() - 1].since(asked[asked.len() - 1 - burst]) < interval
+        });
+        (*open, too_soon)
+    }
+
     /// Bytes of chunks that the core has in hand, in all origins of this thread.
     pub fn in_hand() -> u64 {
         IN_HAND.with(std::cell::Cell::get)
@@ -211,7 +233,8 @@ impl SimOrigin {
             self.shared.borrow_mut().asked_again = Some(request.url.to_string());
         }
         if self.hit(|faults| faults.refuse) {
-            return Err(SimError(FetchErrorKind::Connect));
+            let kind = if world.below(2) == 0 { FetchErrorKind::Connect } else { FetchErrorKind::Refused };
+            return Err(SimError(kind));
         }
         if self.hit(|faults| faults.tls) {
             self.shared.borrow_mut().refused.insert(request.url.to_string());
@@ -313,7 +336,7 @@ impl SimOrigin {
     }
 
     fn body(&self, bytes: Bytes, end: End) -> SimBody {
-        SimBody { origin: self.clone(), bytes, end, wait: None, _open: Open::new(self) }
+        SimBody { origin: self.clone(), bytes, end, wait: None, open: None }
     }
 }
 
@@ -332,18 +355,30 @@ impl Fetch for SimOrigin {
 }
 
 /// An open exchange: a connection in miniature.
-struct Open(SimOrigin);
+struct Open(SimOrigin, String);
 
 impl Open {
-    fn new(origin: &SimOrigin) -> Self {
-        origin.shared.borrow_mut().open += 1;
-        Self(origin.clone())
+    fn new(origin: &SimOrigin, url: &str) -> Self {
+        let (host, now) = (host_of(url), origin.world.clock().now());
+        let mut shared = origin.shared.borrow_mut();
+        shared.open += 1;
+        let (open, asked) = shared.hosts.entry(host.clone()).or_default();
+        *open += 1;
+        asked.push_back(now);
+        if asked.len() > REMEMBERED {
+            asked.pop_front();
+        }
+        Self(origin.clone(), host)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.shared.borrow_mut().open -= 1;
+        let mut shared = self.0.shared.borrow_mut();
+        shared.open -= 1;
+        if let Some((open, _)) = shared.hosts.get_mut(&self.1) {
+            *open -= 1;
+        }
     }
 }
 
@@ -362,7 +397,7 @@ impl Future for SimExchange {
         let this = &mut *self;
         let origin = this.origin.clone();
         let wait = this.wait.get_or_insert_with(|| {
-            this.open = Some(Open::new(&origin));
+            this.open = Some(Open::new(&origin, &this.request.url));
             let forever = Duration::from_secs(1 << 40);
             origin.world.sleep(if origin.hit(|faults| faults.silent) { forever } else { origin.latency() })
         });
@@ -376,8 +411,8 @@ impl Future for SimExchange {
         }
         let start = this.request.range.map_or(0, |range| range.start);
         origin.world.note("answer", answer.as_ref().map_or(0, |(head, _)| u64::from(head.status)) << 32 | start);
-        this.open = None;
-        Poll::Ready(answer.map(|(head, body)| Response { head, body }))
+        let open = this.open.take();
+        Poll::Ready(answer.map(|(head, body)| Response { head, body: SimBody { open, ..body } }))
     }
 }
 
@@ -394,7 +429,8 @@ pub struct SimBody {
     bytes: Bytes,
     end: End,
     wait: Option<SimSleep>,
-    _open: Open,
+    #[expect(dead_code, reason = "it counts as long as the body lives")]
+    open: Option<Open>,
 }
 
 impl Body for SimBody {

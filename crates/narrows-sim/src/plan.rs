@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use narrows_core::{NotFound, Options, Order, Prng, RetryPolicy, fetch::Profile, unpack};
+use narrows_core::{
+    NotFound, Options, Order, Prng, RetryPolicy,
+    fetch::Profile,
+    hosts::{Hosts, Politeness},
+    rate::Rate,
+    unpack,
+};
 
 use crate::{
     content::Packing,
@@ -49,6 +55,10 @@ pub struct WindowPlan {
     pub slow_list: bool,
     /// Whether its limit changes while it runs.
     pub steered: bool,
+    /// Hosts that its sources are at, in turns.
+    pub hosts: u64,
+    /// What may be asked of them: that of its options.
+    pub politeness: Politeness,
 }
 
 /// What a list says of a source beforehand.
@@ -104,10 +114,13 @@ impl Plan {
 impl WindowPlan {
     fn draw(prng: &mut Prng, chunk_max: u64, healthy: bool) -> Self {
         let unpacks = prng.below(4) != 0;
+        let politeness = draw_politeness(prng);
         let options = Options::new()
             .limit(1 + prng.below(8) as usize)
             .order(if prng.below(2) == 0 { Order::Ready } else { Order::List })
-            .retry(RetryPolicy::new().retries_max(prng.below(6) as u32))
+            .look_ahead(prng.below(8) as usize)
+            .hosts(Hosts::new(politeness.clone()))
+            .retry(RetryPolicy::new().retries_max(prng.below(6) as u32).refusals_max(prng.below(4) as u32))
             .idle_timeout(Duration::from_secs(5 + prng.below(25)))
             .min_rate(if healthy { 0 } else { prng.below(200) })
             .rate_period(Duration::from_secs(1 + prng.below(60)))
@@ -131,8 +144,28 @@ impl WindowPlan {
             pause_max: Duration::from_millis([0, 0, 40, 90_000][prng.below(4) as usize]),
             slow_list: prng.below(4) == 0,
             steered: prng.below(4) == 0,
+            hosts: 1 + prng.below(3),
+            politeness,
         }
     }
+}
+
+fn draw_politeness(prng: &mut Prng) -> Politeness {
+    let mut rate = |chance, per_second: f64, burst| {
+        let rate = Rate::new(per_second * (1 + prng.below(20)) as f64).burst(1 + prng.below(burst) as u32);
+        (prng.below(chance) == 0).then_some(rate)
+    };
+    let (requests, host_requests) = (rate(6, 0.5, 3), rate(4, 0.25, 3));
+    let (bytes, host_bytes) = (rate(8, 1e4, 1 << 16), rate(8, 1e4, 1 << 16));
+    Politeness::new()
+        .requests(requests)
+        .host_requests(host_requests)
+        .bytes(bytes)
+        .host_bytes(host_bytes)
+        .host_bodies([1, 2, usize::MAX, usize::MAX][prng.below(4) as usize])
+        .adapts(prng.below(8) != 0)
+        .breaker_after([2, 5, 12, 12][prng.below(4) as usize])
+        .hosts_max([1, 1000][prng.below(2) as usize])
 }
 
 fn unpack_options(prng: &mut Prng) -> unpack::Options {

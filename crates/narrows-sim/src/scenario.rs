@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, fmt, ops::Range, rc::Rc, sync::PoisonError, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use narrows_core::{Budget, Handle, Outcome, Proof, Report, Source, Window, working_set::Term};
+use narrows_core::{Budget, Handle, Order, Outcome, Proof, Report, Source, Window, working_set::Term};
 
 use crate::{
     consumer::{Consumers, Record, SKIPPED, SimWindow},
@@ -136,7 +136,8 @@ struct Course<'a> {
 
 fn url(window: usize, index: usize, window_plan: &WindowPlan) -> String {
     let (spec, _) = &window_plan.sources[index];
-    format!("sim://origin/{window}/{index}{}", spec.packing.ending())
+    let host = index as u64 % window_plan.hosts;
+    format!("sim://{window}-{host}/{index}{}", spec.packing.ending())
 }
 
 impl<'a> Course<'a> {
@@ -214,7 +215,11 @@ impl<'a> Course<'a> {
             let ended = stats.done + stats.skipped + stats.failed + stats.cancelled;
             let open = stats.queued + stats.in_flight + stats.uncommitted;
             ensure(stats.pulled == open + ended, "a source lost or counted twice")?;
-            ensure(stats.queued <= 1, "more than one source waits for memory")?;
+            let options = &self.plan.windows[number].options;
+            let ahead = if options.order == Order::List { 1 } else { options.look_ahead.max(1) as u64 };
+            // What was in flight and backs off comes on top.
+            let most = options.limit as u64 + 1 + u64::from(self.plan.windows[number].steered);
+            ensure(stats.queued <= ahead + most, "more sources wait than may be looked ahead")?;
             ensure(stats.bytes_refetched <= stats.bytes_in, "more bytes in vain than came")?;
             let plan = &self.plan.windows[number];
             if plan.sources.len() == 1 && plan.options.unpack.is_none() && stats.in_flight == 1 {
@@ -234,6 +239,14 @@ impl<'a> Course<'a> {
         ensure(open <= self.open_max && open as u64 <= in_flight, || {
             format!("{open} exchanges, {in_flight} in flight, limits {}", self.open_max)
         })?;
+        for (number, plan) in self.plan.windows.iter().enumerate() {
+            let bodies_max = plan.politeness.host_bodies;
+            for host in (0..plan.hosts).map(|host| format!("{number}-{host}")) {
+                let (open, too_soon) = self.origin.of_host(&host, plan.politeness.host_requests);
+                ensure(open <= bodies_max, || format!("{open} exchanges at {host}, {bodies_max} allowed"))?;
+                ensure(!too_soon, || format!("{host} was asked faster than {:?}", plan.politeness.host_requests))?;
+            }
+        }
         let asked_again = self.origin.asked_again();
         ensure(asked_again.is_none(), || format!("{asked_again:?} was asked for again after a final refusal"))?;
         let (chunks, allowed) = (SimOrigin::in_hand(), in_flight * self.plan.profile.exchange_bytes);
@@ -326,7 +339,8 @@ impl<'a> Course<'a> {
         let Some((_, report)) = told else { return Err(format!("{url}: ended, and nobody was told")) };
         let ensure = |holds: bool, what: &str| ensure(holds, || format!("{url}: {what}: {report:?} {spec:?}"));
         // No file here is long enough to start a new row of retries. One more is for asking plainly.
-        let tries = u64::from(plan.options.retry.retries_max) + 2;
+        let retry = &plan.options.retry;
+        let tries = u64::from(retry.retries_max) + u64::from(retry.refusals_max) + 2;
         let counted = self.plan.profile.holds_back && self.plan.faults.part == 0;
         // Where bodies are held back, each request is a try.
         ensure(!counted || u64::from(report.requests) <= tries, "more exchanges than retries allow")?;

@@ -18,6 +18,7 @@
 //! Otherwise it takes the body from its start again, skips what it has, and compares digests of
 //! the two beginnings before it goes on.
 
+mod backoff;
 mod receive;
 
 use std::{
@@ -29,10 +30,11 @@ use std::{
 
 use crate::{
     answer::Pinned,
-    clock::Clock,
+    clock::{Clock, Timestamp},
     digest::Digests,
     failure::{Failure, FailureKind},
     fetch::{ByteRange, Fetch, FetchError, Request},
+    hosts::{OpenBody, Permit},
     lease::Lease,
     ledger::Ledger,
     options::Options,
@@ -41,7 +43,7 @@ use crate::{
     prng::Prng,
     replay::{Part, Replay},
     report::Proof,
-    retry::{PROGRESS_BYTES, RetryTokens},
+    retry::RetryTokens,
     source::{BadLine, Source},
     stats::Phase,
     ticket::Figures,
@@ -56,6 +58,7 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     ledger: Ledger,
     lease: Lease,
     source: Source,
+    index: u64,
     span: SourceSpan,
     prng: Prng,
     state: State<F, C>,
@@ -93,6 +96,12 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     is_pieced: bool,
     /// Reserved beyond the working set for a body that could not be had in segments.
     grown: u64,
+    /// Its place at its host; none while it is parked.
+    permit: Option<Permit>,
+    /// Refusals that were the host's, not its own.
+    refusals: u32,
+    /// Where bytes come too fast: until when none are asked for.
+    throttle: Option<C::Sleep>,
     /// Failures in a row, and where the row began.
     failures: u32,
     row_start: u64,
@@ -112,8 +121,10 @@ enum State<F: Fetch, C: Clock> {
         body: F::Body,
         end: Option<u64>,
         replay: Option<Box<Replay>>,
+        _open: Option<OpenBody>,
     },
-    BackingOff(C::Sleep),
+    /// Until then nothing is asked for.
+    BackingOff(Timestamp, C::Sleep),
     Complete,
     Failed,
 }
@@ -151,11 +162,12 @@ pub(crate) struct Setup<F, C> {
     pub(crate) lease: Lease,
     pub(crate) index: u64,
     pub(crate) invalid: Option<BadLine>,
+    pub(crate) permit: Permit,
 }
 
 impl<F: Fetch, C: Clock> Transfer<F, C> {
     pub(crate) fn new(source: Source, setup: Setup<F, C>) -> Self {
-        let Setup { fetch, clock, options, tokens, ledger, lease, index, invalid } = setup;
+        let Setup { fetch, clock, options, tokens, ledger, lease, index, invalid, permit } = setup;
         tokens.add_source();
         Self {
             patience: Patience::new(options.idle_timeout, options.min_rate, options.rate_period),
@@ -180,6 +192,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             part: Part::new(0),
             is_pieced: false,
             grown: 0,
+            permit: Some(permit),
+            refusals: 0,
+            throttle: None,
+            index,
             failures: 0,
             row_start: 0,
             bytes_in: 0,
@@ -289,6 +305,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         if !self.is_over() {
             self.state = State::Failed;
         }
+        self.permit = None;
         self.pending.clear();
     }
 
@@ -306,39 +323,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         }
     }
 
-    /// Backs off after a failure, or gives up.
-    fn retry(&mut self, kind: FailureKind, asked: Option<Duration>, detail: Option<Box<str>>) -> Result<(), Failure> {
-        let progressed = self.received - self.row_start.min(self.received) >= PROGRESS_BYTES;
-        if progressed {
-            self.failures = 0;
-        }
-        self.row_start = self.received;
-        self.failures += 1;
-        self.patience.reset();
-        // Ends the exchange now: it must not stay open while the transfer waits.
-        self.state = State::Failed;
-        self.pending.break_segment();
-        let wait = match kind.is_retried() {
-            true => self.options.retry.wait(self.failures, asked, &mut self.prng),
-            false => None,
-        };
-        // What gets on is no burden to a failing origin.
-        let wait = wait.filter(|_| progressed || self.tokens.spend());
-        self.span.failed(&kind, wait);
-        let Some(wait) = wait else {
-            return Err(self.failure(kind, detail));
-        };
-        self.retries = self.retries.saturating_add(1);
-        self.ledger.lock().stats.retries += 1;
-        self.state = State::BackingOff(self.clock.sleep_until(self.clock.now() + wait));
-        self.lease.set_phase(Phase::BackingOff);
-        Ok(())
-    }
-
     fn step(&mut self, cx: &mut Context<'_>) -> Step {
         match &mut self.state {
             State::Begin => self.begin(),
-            State::BackingOff(sleep) => match Pin::new(sleep).poll(cx) {
+            State::BackingOff(_, sleep) => match Pin::new(sleep).poll(cx) {
                 Poll::Ready(()) => {
                     self.state = State::Begin;
                     Step::Again
@@ -382,6 +370,9 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         if self.drains() && self.pending.len() > self.options.segments_ahead as usize {
             self.lease.set_phase(Phase::Waiting);
             return Step::Idle;
+        }
+        if let Err(step) = self.ask() {
+            return step;
         }
         let range = if self.is_plain {
             None

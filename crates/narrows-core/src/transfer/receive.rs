@@ -29,6 +29,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let Response { head, body } = response;
         self.status = Some(head.status);
         self.span.answered(&head);
+        let open = if FailureKind::Status(head.status).is_refusal() { None } else { self.accepted() };
         let (pinned, end, replay) = match judge(&head, range, self.received, &self.pinned) {
             Verdict::Continue { pinned, end } => (Some(pinned), end, self.repeated_part(range)),
             Verdict::Replay { end, same } => match self.replay(same) {
@@ -74,7 +75,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         {
             return step;
         }
-        self.state = State::Receiving { body, end, replay };
+        self.state = State::Receiving { body, end, replay, _open: open };
         self.lease.set_phase(Phase::Receiving);
         Step::Again
     }
@@ -170,12 +171,18 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         if !drains && self.pending.len() > 0 {
             return Step::Idle; // held back
         }
+        if self.poll_throttle(cx).is_pending() {
+            return Step::Pending;
+        }
         let State::Receiving { body, .. } = &mut self.state else { return Step::Idle };
         match Pin::new(body).poll_chunk(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 let length = chunk.len() as u64;
                 self.bytes_in += length;
                 self.ledger.lock().stats.bytes_in += length;
+                if let Some(permit) = &self.permit {
+                    permit.received(self.clock.now(), length);
+                }
                 if let Some(impatience) = self.patience.progress(&self.clock, length) {
                     return impatience.into();
                 }

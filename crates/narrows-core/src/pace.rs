@@ -1,0 +1,236 @@
+//! How many requests a host bears at once and in a second, learned from what it refuses.
+//!
+//! An origin that has enough answers 429 or 503, or refuses connections. It bounds either what is
+//! open at once (nginx's `limit_conn`) or what comes in a second (`limit_req`), and seldom says
+//! which. What it was serving when it refused tells: where others were being served, that many are
+//! what it bears at once; where none was, requests come too fast. Both bounds are lowered at once
+//! and return slowly (Chiu and Jain 1989), each probe that failed making the next one rarer.
+//!
+//! Decisions only: time comes in.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// Answers in a row, none refused, before one more is tried at once; doubled by each failed try.
+const PROBE_AFTER: (u32, u32) = (8, 256);
+/// Requests a second of a host that refuses everything.
+const RATE_MIN: f64 = 0.1;
+/// A rate is measured over no less than this, and what is older than twice the other counts less.
+const MEASURED_OVER: Duration = Duration::from_millis(100);
+const MEASURED_FOR: Duration = Duration::from_secs(2);
+/// Without a refusal for so long, nothing is known any more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// What is known of a host's bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    /// Answers that were not refusals and whose bodies are open.
+    serving: usize,
+    /// Most requests at once; `usize::MAX` where nothing is known. Never 0.
+    limit: usize,
+    /// Requests a second, where they were once too many.
+    rate: Option<f64>,
+    /// The rate that was refused last: near it, steps are small.
+    ceiling: f64,
+    /// Answers since the last refusal or probe of each kind.
+    good_for_limit: u32,
+    good_for_rate: u32,
+    probe_after: u32,
+    is_probing: bool,
+    /// Answers since `measured_since`.
+    measured: u32,
+    measured_since: Timestamp,
+    /// When the bounds were lowered last. What was sent before that proves nothing new.
+    cut_at: Option<Timestamp>,
+}
+
+/// What a refusal changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cut {
+    /// Nothing: it was sent before the last change.
+    None,
+    /// So many at once from now on.
+    Limit,
+    /// Fewer a second from now on.
+    Rate,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            serving: 0,
+            limit: usize::MAX,
+            rate: None,
+            ceiling: f64::INFINITY,
+            good_for_limit: 0,
+            good_for_rate: 0,
+            probe_after: PROBE_AFTER.0,
+            is_probing: false,
+            measured: 0,
+            measured_since: Timestamp::default(),
+            cut_at: None,
+        }
+    }
+}
+
+impl Pace {
+    /// Most requests at once: at least 1.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Requests a second, where they were once too many.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// An answer that is no refusal; its body is open.
+    pub(crate) fn accepted(&mut self, now: Timestamp) {
+        self.serving += 1;
+        if self.cut_at.is_some_and(|cut| now.since(cut) > FORGOTTEN_AFTER) {
+            *self = Self { serving: self.serving, ..Self::default() };
+        }
+        if now.since(self.measured_since) > MEASURED_FOR {
+            // Half of the time and half of the answers, so that a measure is never of nothing.
+            self.measured_since = self.measured_since + now.since(self.measured_since) / 2;
+            self.measured /= 2;
+        }
+        self.measured = self.measured.saturating_add(1);
+        self.raise_limit();
+        self.raise_rate();
+    }
+
+    fn raise_limit(&mut self) {
+        if self.limit == usize::MAX {
+            return;
+        }
+        self.good_for_limit += 1;
+        // As many answers as it took to try show that one more is borne.
+        self.is_probing &= self.good_for_limit < PROBE_AFTER.0;
+        if self.good_for_limit >= self.probe_after && self.serving >= self.limit {
+            self.good_for_limit = 0;
+            self.is_probing = true;
+            self.limit += 1;
+        }
+    }
+
+    fn raise_rate(&mut self) {
+        let Some(rate) = &mut self.rate else { return };
+        self.good_for_rate += 1;
+        let is_near = *rate >= self.ceiling * 0.85 && *rate < self.ceiling * 1.05;
+        // Where it was refused before, by little; elsewhere boldly.
+        let (after, step) = if is_near { (4, 1.01) } else { (3, 1.5) };
+        if self.good_for_rate >= after {
+            self.good_for_rate = 0;
+            *rate *= step;
+        }
+    }
+
+    /// The body of an answer is closed.
+    pub(crate) fn closed(&mut self) {
+        self.serving = self.serving.saturating_sub(1);
+    }
+
+    /// A refusal of what was sent at `sent`.
+    pub(crate) fn refused(&mut self, now: Timestamp, sent: Timestamp) -> Cut {
+        if self.cut_at.is_some_and(|cut| sent <= cut) {
+            // Others of the same volley: how many are being served is known better by now.
+            if self.serving > 0 && self.rate.is_none() {
+                self.limit = self.limit.max(self.serving);
+            }
+            return Cut::None;
+        }
+        self.cut_at = Some(now);
+        (self.good_for_limit, self.good_for_rate) = (0, 0);
+        let failed_probe = std::mem::replace(&mut self.is_probing, false) && self.serving + 1 >= self.limit;
+        if failed_probe {
+            self.probe_after = (self.probe_after * 2).min(PROBE_AFTER.1);
+        }
+        if self.limit > 1 && (failed_probe || self.rate.is_none()) {
+            self.limit = self.serving.clamp(1, self.limit - 1);
+            return Cut::Limit;
+        }
+        let measured = self.measured_rate(now);
+        self.rate = Some(match self.rate {
+            None => measured,
+            Some(refused) => {
+                let step = if refused >= self.ceiling * 0.85 { 0.95 } else { 0.9 };
+                self.ceiling = refused;
+                // Far beyond what is borne, what was borne tells.
+                (refused * step).min((measured * 1.5).max(refused * 0.5)).max(RATE_MIN)
+            }
+        });
+        Cut::Rate
+    }
+
+    /// Answers a second, lately.
+    fn measured_rate(&self, now: Timestamp) -> f64 {
+        f64::from(self.measured.max(1)) / now.since(self.measured_since).max(MEASURED_OVER).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn what_is_being_served_at_a_refusal_is_what_is_borne() {
+        let mut pace = Pace::default();
+        pace.accepted(at(10));
+        pace.accepted(at(10));
+        assert_eq!(pace.refused(at(11), at(1)), Cut::Limit);
+        assert_eq!((pace.limit(), pace.rate()), (2, None));
+        assert_eq!(pace.refused(at(12), at(1)), Cut::None, "of the same volley");
+        for answer in 0..8 {
+            assert_eq!(pace.limit(), 2);
+            pace.closed();
+            pace.accepted(at(20 + answer));
+        }
+        assert_eq!(pace.limit(), 3, "a probe");
+        assert_eq!(pace.refused(at(40), at(30)), Cut::Limit);
+        assert_eq!((pace.limit(), pace.probe_after), (2, 16), "the next one comes later");
+    }
+
+    #[test]
+    fn a_host_that_refuses_while_it_serves_nothing_is_asked_less_often() {
+        let mut pace = Pace::default();
+        pace.accepted(at(1));
+        pace.closed();
+        assert_eq!(pace.refused(at(2), at(1)), Cut::Limit, "it may have been the others of the volley");
+        assert_eq!(pace.refused(at(4), at(3)), Cut::Rate);
+        let first = pace.rate().unwrap();
+        assert!((9.0..=11.0).contains(&first), "one answer in the shortest time that counts: {first}");
+        for answer in 0..3 {
+            pace.accepted(at(500 + answer * 100));
+            pace.closed();
+        }
+        assert!(pace.rate().unwrap() > first * 1.4);
+        let before = pace.rate().unwrap();
+        assert_eq!(pace.refused(at(900), at(890)), Cut::Rate);
+        assert!(pace.rate().unwrap() < before);
+    }
+
+    #[test]
+    fn bounds_never_reach_zero() {
+        let mut pace = Pace::default();
+        for round in 0..10_000 {
+            pace.refused(at(round * 2 + 1), at(round * 2 + 1));
+            assert!(pace.limit() >= 1 && pace.rate().is_none_or(|rate| rate >= RATE_MIN));
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_forgotten() {
+        let mut pace = Pace::default();
+        pace.refused(at(1), at(1));
+        pace.refused(at(3), at(3));
+        assert!(pace.rate().is_some());
+        pace.accepted(at(3) + FORGOTTEN_AFTER + Duration::from_secs(1));
+        assert_eq!((pace.limit(), pace.rate()), (usize::MAX, None));
+    }
+}
