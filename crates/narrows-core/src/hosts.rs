@@ -16,7 +16,7 @@ use std::{
 pub use crate::politeness::Politeness;
 use crate::{
     clock::Timestamp,
-    pace::Pace,
+    pace::{Cut, Pace},
     rate::{Gcra, Rate},
 };
 
@@ -94,6 +94,8 @@ pub struct HostStats {
 pub(crate) enum Pick {
     /// This one, with its permit.
     Take(usize, Permit),
+    /// All that may begin are at hosts that have something in flight; others may be further on.
+    LookOn,
     /// None before that time, or before something ends.
     Wait(Option<Timestamp>),
 }
@@ -140,11 +142,13 @@ impl Hosts {
     }
 
     /// Of candidates in order, each with the time before which it must not be asked for, the first
-    /// of the host with fewest in flight. Takes its place.
+    /// of the host with fewest in flight. Takes its place. Where there are more candidates to be had
+    /// (`looks_on`) and several hosts, it does not yet take from a host that has something in flight.
     pub(crate) fn pick<'a>(
         &self,
         now: Timestamp,
         candidates: impl Iterator<Item = (&'a Arc<str>, Timestamp)>,
+        looks_on: bool,
         cx: &mut Context<'_>,
     ) -> Pick {
         let mut table = self.table();
@@ -167,6 +171,10 @@ impl Hosts {
                 }
             }
         }
+        let looks_on = looks_on && table.hosts.len() > 1;
+        if looks_on && chosen.is_none_or(|(_, in_flight, ..)| in_flight > 0) {
+            return Pick::LookOn;
+        }
         let Some((at, _, name, is_down)) = chosen else {
             if !table.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
                 table.waiting.push(cx.waker().clone());
@@ -188,16 +196,6 @@ impl Hosts {
     fn counts_bytes(&self) -> bool {
         let politeness = &self.table().politeness;
         politeness.bytes.is_some() || politeness.host_bytes.is_some()
-    }
-
-    /// Whether more than one host is known.
-    pub(crate) fn are_many(&self) -> bool {
-        self.table().hosts.len() > 1
-    }
-
-    /// Transfers of a host in flight.
-    pub(crate) fn in_flight(&self, name: &str) -> usize {
-        self.table().hosts.get(name).map_or(0, |host| host.in_flight)
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -344,28 +342,28 @@ impl Permit {
 
     /// The answer is no refusal. Its body is open for as long as what is returned.
     pub(crate) fn accepted(&mut self, now: Timestamp) -> OpenBody {
-        self.asks = Asks::None;
+        let sent = self.sent(now);
         self.hosts.with(&self.name, |host, _| {
             (host.has_answered, host.refusals, host.down_until) = (true, 0, None);
             host.down_for = Duration::ZERO;
             host.touched = now;
-            host.pace.accepted(now);
+            host.pace.accepted(now, sent, host.in_flight);
         });
         OpenBody { hosts: self.hosts.clone(), name: self.name.clone() }
     }
 
     /// The request for `source` was refused.
     pub(crate) fn refused(&mut self, now: Timestamp, retry_after: Option<Duration>, source: u64) -> Refused {
-        let sent = match mem::replace(&mut self.asks, Asks::None) {
-            Asks::Sent(sent) => sent,
-            _ => now,
-        };
+        let sent = self.sent(now);
         self.hosts.with(&self.name, |host, politeness| {
             if !politeness.adapts {
                 return Refused { is_hosts: false, is_down: false, until: now };
             }
             host.touched = now;
-            let _ = host.pace.refused(now, sent);
+            let cut = host.pace.refused(now, sent);
+            if let (Cut::Rate, Some(rate)) = (cut, host.pace.rate()) {
+                host.requests.refund(Rate::new(rate), sent, host.pace.borne());
+            }
             if let Some(asked) = retry_after {
                 host.blocked_until = host.blocked_until.max(now + asked);
             }
@@ -380,6 +378,14 @@ impl Permit {
             let is_down = host.down_until.is_some();
             Refused { is_hosts: host.has_answered && others, is_down, until: host.blocked_until }
         })
+    }
+
+    /// When the request was sent that has been answered now.
+    fn sent(&mut self, now: Timestamp) -> Timestamp {
+        match mem::replace(&mut self.asks, Asks::None) {
+            Asks::Sent(sent) => sent,
+            _ => now,
+        }
     }
 
     /// Bytes came.

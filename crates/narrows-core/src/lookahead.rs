@@ -43,6 +43,16 @@ pub(crate) enum Waiting<F: Fetch, C: Clock> {
     Parked(u64, Shared<F, C>, Source),
 }
 
+/// The choice among what waits.
+pub(crate) enum Picked<F: Fetch, C: Clock> {
+    /// This one, with its permit.
+    Take(Waiting<F, C>, Permit),
+    /// More is to be looked at first.
+    LookOn,
+    /// None before that time, or before something ends.
+    Wait(Option<Timestamp>),
+}
+
 impl<F: Fetch, C: Clock> Waiting<F, C> {
     pub(crate) fn source(&self) -> &Source {
         match self {
@@ -73,12 +83,6 @@ impl<F: Fetch, C: Clock> LookAhead<F, C> {
         self.entries.is_empty() || (self.entries.len() < self.entries_max && self.bytes < BYTES_MAX)
     }
 
-    /// Whether others should be looked for, though one may be there: its host is busy with what
-    /// went before, and there are more hosts than one.
-    pub(crate) fn is_one_sided(&self, hosts: &Hosts) -> bool {
-        self.entries_max > 1 && hosts.are_many() && self.entries.iter().all(|entry| hosts.in_flight(&entry.host) > 0)
-    }
-
     pub(crate) fn push(&mut self, waiting: Waiting<F, C>, not_before: Timestamp) {
         let index = waiting.index();
         let source = waiting.source();
@@ -91,20 +95,16 @@ impl<F: Fetch, C: Clock> LookAhead<F, C> {
         self.entries.insert(at, entry);
     }
 
-    /// What may be admitted now, or when to ask again.
-    pub(crate) fn pick(
-        &mut self,
-        hosts: &Hosts,
-        now: Timestamp,
-        cx: &mut Context<'_>,
-    ) -> Result<(Waiting<F, C>, Permit), Option<Timestamp>> {
+    /// What may be admitted now, if anything. With `looks_on`, more is to be had from the list.
+    pub(crate) fn pick(&mut self, hosts: &Hosts, now: Timestamp, looks_on: bool, cx: &mut Context<'_>) -> Picked<F, C> {
         let candidates = self.entries.iter().map(|entry| (&entry.host, entry.not_before));
-        match hosts.pick(now, candidates, cx) {
-            Pick::Wait(until) => Err(until),
+        match hosts.pick(now, candidates, looks_on, cx) {
+            Pick::Wait(until) => Picked::Wait(until),
+            Pick::LookOn => Picked::LookOn,
             Pick::Take(at, permit) => match self.entries.remove(at) {
                 Some(entry) => {
                     self.bytes -= entry.size;
-                    Ok((entry.waiting, permit))
+                    Picked::Take(entry.waiting, permit)
                 }
                 None => unreachable!("one of the candidates was picked"),
             },

@@ -2,9 +2,10 @@
 //!
 //! An origin that has enough answers 429 or 503, or refuses connections. It bounds either what is
 //! open at once (nginx's `limit_conn`) or what comes in a second (`limit_req`), and seldom says
-//! which. What it was serving when it refused tells: where others were being served, that many are
-//! what it bears at once; where none was, requests come too fast. Both bounds are lowered at once
-//! and return slowly (Chiu and Jain 1989), each probe that failed making the next one rarer.
+//! which. Two things tell. What it was serving when it refused is what it bears at once. And where it
+//! never bore a request that came so soon after another, it is asked too fast. Both bounds are
+//! lowered at once and return slowly (Chiu and Jain 1989), each probe that failed making the next one
+//! rarer.
 //!
 //! Decisions only: time comes in.
 
@@ -13,7 +14,11 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 
 /// Answers in a row, none refused, before one more is tried at once; doubled by each failed try.
-const PROBE_AFTER: (u32, u32) = (8, 256);
+const PROBE_AFTER: (u32, u32) = (4, 256);
+/// Gaps between requests are remembered for so many of them, and as many before.
+const GAPS_KEPT: u32 = 32;
+/// After a refusal a rate is known to be near its bound for so long: it rises by little.
+const KNOWN_FOR: Duration = Duration::from_secs(20);
 /// Requests a second of a host that refuses everything.
 const RATE_MIN: f64 = 0.1;
 /// A rate is measured over no less than this, and what is older than twice the other counts less.
@@ -31,8 +36,11 @@ pub(crate) struct Pace {
     limit: usize,
     /// Requests a second, where they were once too many.
     rate: Option<f64>,
-    /// The rate that was refused last: near it, steps are small.
-    ceiling: f64,
+    /// Since when it has been as it is, and when one was refused.
+    rate_since: Timestamp,
+    rate_refused_at: Option<Timestamp>,
+    /// Whether the rate is between one that is borne and one that is not, and these are near.
+    is_settled: bool,
     /// Answers since the last refusal or probe of each kind.
     good_for_limit: u32,
     good_for_rate: u32,
@@ -41,6 +49,11 @@ pub(crate) struct Pace {
     /// Answers since `measured_since`.
     measured: u32,
     measured_since: Timestamp,
+    /// When the latest request was sent that was not refused.
+    borne: Timestamp,
+    /// The shortest times between two such: of the latest, and of some before them.
+    gaps: [Duration; 2],
+    gaps_noted: u32,
     /// When the bounds were lowered last. What was sent before that proves nothing new.
     cut_at: Option<Timestamp>,
 }
@@ -62,13 +75,18 @@ impl Default for Pace {
             serving: 0,
             limit: usize::MAX,
             rate: None,
-            ceiling: f64::INFINITY,
+            rate_since: Timestamp::default(),
+            rate_refused_at: None,
+            is_settled: false,
             good_for_limit: 0,
             good_for_rate: 0,
             probe_after: PROBE_AFTER.0,
             is_probing: false,
             measured: 0,
             measured_since: Timestamp::default(),
+            borne: Timestamp::default(),
+            gaps: [Duration::MAX; 2],
+            gaps_noted: 0,
             cut_at: None,
         }
     }
@@ -85,8 +103,14 @@ impl Pace {
         self.rate
     }
 
-    /// An answer that is no refusal; its body is open.
-    pub(crate) fn accepted(&mut self, now: Timestamp) {
+    /// When the latest request was sent that was not refused.
+    pub(crate) fn borne(&self) -> Timestamp {
+        self.borne
+    }
+
+    /// An answer, that is no refusal, to what was sent at `sent`; its body is open. So many are in
+    /// flight.
+    pub(crate) fn accepted(&mut self, now: Timestamp, sent: Timestamp, in_flight: usize) {
         self.serving += 1;
         if self.cut_at.is_some_and(|cut| now.since(cut) > FORGOTTEN_AFTER) {
             *self = Self { serving: self.serving, ..Self::default() };
@@ -97,32 +121,41 @@ impl Pace {
             self.measured /= 2;
         }
         self.measured = self.measured.saturating_add(1);
-        self.raise_limit();
-        self.raise_rate();
+        self.note_gap(sent);
+        self.raise_limit(in_flight);
+        self.raise_rate(now, sent);
     }
 
-    fn raise_limit(&mut self) {
+    fn raise_limit(&mut self, in_flight: usize) {
         if self.limit == usize::MAX {
             return;
         }
         self.good_for_limit += 1;
         // As many answers as it took to try show that one more is borne.
         self.is_probing &= self.good_for_limit < PROBE_AFTER.0;
-        if self.good_for_limit >= self.probe_after && self.serving >= self.limit {
+        if self.good_for_limit >= self.probe_after && in_flight >= self.limit {
             self.good_for_limit = 0;
             self.is_probing = true;
             self.limit += 1;
         }
     }
 
-    fn raise_rate(&mut self) {
+    fn raise_rate(&mut self, now: Timestamp, sent: Timestamp) {
         let Some(rate) = &mut self.rate else { return };
+        // What was sent before says nothing of the rate as it is.
+        if sent < self.rate_since {
+            return;
+        }
         self.good_for_rate += 1;
-        let is_near = *rate >= self.ceiling * 0.85 && *rate < self.ceiling * 1.05;
-        // Where it was refused before, by little; elsewhere boldly.
-        let (after, step) = if is_near { (4, 1.01) } else { (3, 1.5) };
+        let (after, step) = match self.rate_refused_at {
+            Some(at) if now.since(at) < KNOWN_FOR && self.is_settled => return,
+            Some(at) if now.since(at) < KNOWN_FOR => (4, 1.01),
+            _ if self.is_settled => (8, 1.03), // lest it has changed
+            _ => (3, 1.5),
+        };
         if self.good_for_rate >= after {
             self.good_for_rate = 0;
+            self.rate_since = now;
             *rate *= step;
         }
     }
@@ -143,25 +176,58 @@ impl Pace {
         }
         self.cut_at = Some(now);
         (self.good_for_limit, self.good_for_rate) = (0, 0);
-        let failed_probe = std::mem::replace(&mut self.is_probing, false) && self.serving + 1 >= self.limit;
-        if failed_probe {
-            self.probe_after = (self.probe_after * 2).min(PROBE_AFTER.1);
-        }
-        if self.limit > 1 && (failed_probe || self.rate.is_none()) {
+        let is_full = self.serving + 1 >= self.limit;
+        let (gap, this) = (self.gap(), sent.since(self.borne));
+        let is_sooner = gap != Duration::MAX && this < gap;
+        let is_limit = match self.limit {
+            1 => false,
+            usize::MAX => self.rate.is_none() || (self.serving > 0 && !is_sooner),
+            _ => is_full && !is_sooner,
+        };
+        if is_limit {
+            if std::mem::replace(&mut self.is_probing, false) {
+                self.probe_after = (self.probe_after * 2).min(PROBE_AFTER.1);
+            }
             self.limit = self.serving.clamp(1, self.limit - 1);
             return Cut::Limit;
         }
-        let measured = self.measured_rate(now);
+        if self.rate.is_some() {
+            self.rate_refused_at = Some(now);
+        }
         self.rate = Some(match self.rate {
-            None => measured,
-            Some(refused) => {
-                let step = if refused >= self.ceiling * 0.85 { 0.95 } else { 0.9 };
-                self.ceiling = refused;
-                // Far beyond what is borne, what was borne tells.
-                (refused * step).min((measured * 1.5).max(refused * 0.5)).max(RATE_MIN)
+            None => {
+                // What was taken for a bound on bodies was none.
+                self.limit = usize::MAX;
+                self.measured_rate(now)
             }
+            // Between the gap that was refused and the shortest that was borne; once they are near,
+            // the latter.
+            Some(_) if is_sooner => {
+                self.is_settled = this.mul_f64(1.03) >= gap;
+                let gap = if self.is_settled { gap.mul_f64(1.002) } else { (gap + this) / 2 };
+                1.0 / gap.as_secs_f64().max(1e-9)
+            }
+            // Far beyond what is borne, what was borne tells.
+            Some(refused) => (refused * 0.95).min((self.measured_rate(now) * 1.5).max(refused * 0.5)),
         });
+        self.rate = self.rate.map(|rate| rate.max(RATE_MIN));
+        self.rate_since = now;
         Cut::Rate
+    }
+
+    /// The shortest time after another request at which one was borne, lately.
+    fn gap(&self) -> Duration {
+        self.gaps[0].min(self.gaps[1])
+    }
+
+    fn note_gap(&mut self, sent: Timestamp) {
+        let gap = if self.borne == Timestamp::default() { Duration::MAX } else { sent.since(self.borne) };
+        self.gaps[0] = self.gaps[0].min(gap);
+        self.borne = self.borne.max(sent);
+        self.gaps_noted += 1;
+        if self.gaps_noted.is_multiple_of(GAPS_KEPT) {
+            self.gaps = [Duration::MAX, self.gaps[0]];
+        }
     }
 
     /// Answers a second, lately.
@@ -181,32 +247,32 @@ mod tests {
     #[test]
     fn what_is_being_served_at_a_refusal_is_what_is_borne() {
         let mut pace = Pace::default();
-        pace.accepted(at(10));
-        pace.accepted(at(10));
+        pace.accepted(at(10), at(10), 9);
+        pace.accepted(at(10), at(10), 9);
         assert_eq!(pace.refused(at(11), at(1)), Cut::Limit);
         assert_eq!((pace.limit(), pace.rate()), (2, None));
         assert_eq!(pace.refused(at(12), at(1)), Cut::None, "of the same volley");
-        for answer in 0..8 {
+        for answer in 0..4 {
             assert_eq!(pace.limit(), 2);
             pace.closed();
-            pace.accepted(at(20 + answer));
+            pace.accepted(at(20 + answer), at(20 + answer), 9);
         }
         assert_eq!(pace.limit(), 3, "a probe");
         assert_eq!(pace.refused(at(40), at(30)), Cut::Limit);
-        assert_eq!((pace.limit(), pace.probe_after), (2, 16), "the next one comes later");
+        assert_eq!((pace.limit(), pace.probe_after), (2, 8), "the next one comes later");
     }
 
     #[test]
     fn a_host_that_refuses_while_it_serves_nothing_is_asked_less_often() {
         let mut pace = Pace::default();
-        pace.accepted(at(1));
+        pace.accepted(at(1), at(1), 9);
         pace.closed();
         assert_eq!(pace.refused(at(2), at(1)), Cut::Limit, "it may have been the others of the volley");
         assert_eq!(pace.refused(at(4), at(3)), Cut::Rate);
         let first = pace.rate().unwrap();
         assert!((9.0..=11.0).contains(&first), "one answer in the shortest time that counts: {first}");
         for answer in 0..3 {
-            pace.accepted(at(500 + answer * 100));
+            pace.accepted(at(500 + answer * 100), at(500 + answer * 100), 9);
             pace.closed();
         }
         assert!(pace.rate().unwrap() > first * 1.4);
@@ -230,7 +296,8 @@ mod tests {
         pace.refused(at(1), at(1));
         pace.refused(at(3), at(3));
         assert!(pace.rate().is_some());
-        pace.accepted(at(3) + FORGOTTEN_AFTER + Duration::from_secs(1));
+        let later = at(3) + FORGOTTEN_AFTER + Duration::from_secs(1);
+        pace.accepted(later, later, 1);
         assert_eq!((pace.limit(), pace.rate()), (usize::MAX, None));
     }
 }

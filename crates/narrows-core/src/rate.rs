@@ -63,6 +63,8 @@ pub struct Gcra {
     due: Timestamp,
     /// What `due` lacks to be exact, in nanoseconds: `0.0 <= rest && rest < 1.0`.
     rest: f64,
+    /// When something was taken last.
+    taken: Timestamp,
 }
 
 impl Gcra {
@@ -70,6 +72,14 @@ impl Gcra {
     pub fn ready_at(&self, rate: Rate) -> Timestamp {
         let tolerance = rate.nanos(f64::from(rate.burst.max(1) - 1));
         Timestamp(self.due.0.saturating_sub(Duration::from_nanos(tolerance as u64)))
+    }
+
+    /// What was taken last, at `taken`, was refused: the next is due by what was taken before it, at
+    /// `before`. Nothing changes if others were taken since.
+    pub(crate) fn refund(&mut self, rate: Rate, taken: Timestamp, before: Timestamp) {
+        if self.taken == taken && before < taken {
+            (self.due, self.rest) = (before + Duration::from_nanos(rate.nanos(1.0) as u64), 0.0);
+        }
     }
 
     /// Whether nothing is left of what passed before: it is as good as new.
@@ -82,6 +92,7 @@ impl Gcra {
         if now > self.due {
             (self.due, self.rest) = (now, 0.0);
         }
+        self.taken = now;
         let nanos = rate.nanos(units as f64) + self.rest;
         let whole = nanos.floor();
         self.rest = nanos - whole;

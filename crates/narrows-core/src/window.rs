@@ -24,7 +24,7 @@ use crate::{
     hosts::Permit,
     lease::Lease,
     ledger::Ledger,
-    lookahead::{LookAhead, Waiting},
+    lookahead::{LookAhead, Picked, Waiting},
     options::{Options, OptionsError, Order},
     ready::Ready,
     report::Observer,
@@ -276,6 +276,8 @@ where
 
     /// Admits sources while there are places and memory; ready when the list is exhausted.
     fn poll_admit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // The list has nothing more for now.
+        let mut list_waits = false;
         loop {
             if self.admitting.is_some() {
                 let reservation = ready!(self.poll_claim(cx));
@@ -295,12 +297,10 @@ where
                     return Poll::Pending;
                 }
             }
-            let hosts = &self.options.hosts;
-            if (self.look_ahead.is_empty() || self.look_ahead.is_one_sided(hosts)) && self.pull_one(cx) {
-                continue;
-            }
-            let until = match self.look_ahead.pick(&self.options.hosts, self.clock.now(), cx) {
-                Ok((waiting, permit)) => {
+            let more = !self.exhausted && !list_waits && self.look_ahead.has_room();
+            let (hosts, now) = (&self.options.hosts, self.clock.now());
+            let until = match self.look_ahead.pick(hosts, now, more, cx) {
+                Picked::Take(waiting, permit) => {
                     let set = self.options.working_set_of(self.fetch.profile(), waiting.source());
                     let claim = match self.budget.claim(set.total()) {
                         Ok(claim) => claim,
@@ -310,9 +310,11 @@ where
                     self.admitting = Some(Admission { waiting, permit, set, claim, has_waited: false, watch });
                     continue;
                 }
-                Err(until) => until,
+                Picked::LookOn => None,
+                Picked::Wait(until) => until,
             };
-            if self.pull_one(cx) {
+            if more {
+                list_waits = self.poll_pull(cx).is_pending();
                 continue;
             }
             if self.exhausted && self.look_ahead.is_empty() {
@@ -342,21 +344,16 @@ where
         Poll::Pending
     }
 
-    /// Pulls one source from the list, if there is room for it and the list has one now. Says
-    /// whether anything has changed.
-    fn pull_one(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.exhausted || !self.look_ahead.has_room() {
-            return false;
-        }
-        match Pin::new(&mut self.sources).poll_next(cx) {
-            Poll::Ready(Some(listed)) => {
+    /// Pulls one source from the list.
+    fn poll_pull(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(Pin::new(&mut self.sources).poll_next(cx)) {
+            Some(listed) => {
                 let (ticket, invalid) = self.pull(listed);
                 self.look_ahead.push(Waiting::Fresh(ticket, invalid), Timestamp::default());
             }
-            Poll::Ready(None) => (self.exhausted, self.list_ended) = (true, true),
-            Poll::Pending => return false,
+            None => (self.exhausted, self.list_ended) = (true, true),
         }
-        true
+        Poll::Ready(())
     }
 
     fn admit(&mut self, waiting: Waiting<F, C>, permit: Permit, set: WorkingSet, reservation: Reservation) {
