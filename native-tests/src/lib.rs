@@ -187,6 +187,11 @@ pub struct Nginx {
 impl Nginx {
     /// Starts it, if it is installed; otherwise the test says that it was skipped.
     pub fn start(served: &[(&str, usize)]) -> Option<Self> {
+        Self::with(served, "", "")
+    }
+
+    /// [`start`](Self::start) with further directives, for all of it and for its server.
+    pub fn with(served: &[(&str, usize)], http: &str, server: &str) -> Option<Self> {
         let here = |name: &str| ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
         let Some(nginx) = here("nginx").into_iter().find(|path| path.exists()) else {
             eprintln!("skipped: nginx is not installed");
@@ -208,9 +213,9 @@ impl Nginx {
             "daemon off; pid {at}/pid; error_log {at}/error.log; worker_processes 1;\n\
              events {{ worker_connections 512; }}\n\
              http {{ access_log off; client_body_temp_path {at}/t1; proxy_temp_path {at}/t2;\n\
-             fastcgi_temp_path {at}/t3; uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5;\n\
+             fastcgi_temp_path {at}/t3; uwsgi_temp_path {at}/t4; scgi_temp_path {at}/t5; {http}\n\
              server {{ listen 127.0.0.1:{port} ssl http2; root {at};\n\
-             ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem; }} }}\n\
+             ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem; {server} }} }}\n\
              user root;\n"
         );
         std::fs::write(root.join("nginx.conf"), config).expect("written");

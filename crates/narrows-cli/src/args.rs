@@ -8,6 +8,7 @@ use narrows_origin::calendar::{Day, day};
 
 use crate::{
     exit::Usage,
+    politeness::PolitenessArgs,
     units::{duration, size},
 };
 
@@ -120,6 +121,8 @@ pub(crate) struct TransferArgs {
     /// Most memory for data, from the socket to the output
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub(crate) budget: u64,
+    #[command(flatten)]
+    pub(crate) politeness: PolitenessArgs,
     /// Whether to take files as they are ready or in the list's order
     #[arg(long, default_value = "ready")]
     pub(crate) order: OrderArg,
@@ -307,6 +310,7 @@ impl TransferArgs {
         Options::new()
             .name("this run")
             .limit(self.limit as usize)
+            .hosts(self.politeness.hosts())
             .order(if self.order == OrderArg::List { Order::List } else { Order::Ready })
             .retry(RetryPolicy::new().retries_max(self.retries))
             .idle_timeout(self.idle_timeout)

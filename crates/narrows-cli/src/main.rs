@@ -12,6 +12,7 @@ mod list;
 mod memory;
 mod output;
 mod plan;
+mod politeness;
 mod progress;
 mod record;
 mod sink;

@@ -262,8 +262,9 @@ impl Table {
         let idle = || self.hosts.iter().filter(|(_, host)| host.in_flight == 0);
         let oldest = idle().filter(|(_, host)| is_free(host)).min_by_key(|(_, host)| host.touched);
         let any = || idle().min_by_key(|(_, host)| host.touched).filter(|_| self.hosts.len() >= 8 * kept);
-        let gone = oldest.or_else(any).map(|(name, _)| name.clone());
-        gone.into_iter().for_each(|name| drop(self.hosts.remove(&name)));
+        if let Some(gone) = oldest.or_else(any).map(|(name, _)| name.clone()) {
+            self.hosts.remove(&gone);
+        }
     }
 }
 
@@ -361,7 +362,8 @@ impl Permit {
             }
             host.touched = now;
             let cut = host.pace.refused(now, sent);
-            if let (Cut::Rate, Some(rate)) = (cut, host.pace.rate()) {
+            let is_learned = politeness.host_requests.is_none();
+            if let (Cut::Rate, Some(rate), true) = (cut, host.pace.rate(), is_learned) {
                 host.requests.refund(Rate::new(rate), sent, host.pace.borne());
             }
             if let Some(asked) = retry_after {

@@ -46,7 +46,7 @@ pub(crate) enum Waiting<F: Fetch, C: Clock> {
 /// The choice among what waits.
 pub(crate) enum Picked<F: Fetch, C: Clock> {
     /// This one, with its permit.
-    Take(Waiting<F, C>, Permit),
+    Take(Box<Waiting<F, C>>, Permit),
     /// More is to be looked at first.
     LookOn,
     /// None before that time, or before something ends.
@@ -104,7 +104,7 @@ impl<F: Fetch, C: Clock> LookAhead<F, C> {
             Pick::Take(at, permit) => match self.entries.remove(at) {
                 Some(entry) => {
                     self.bytes -= entry.size;
-                    Picked::Take(entry.waiting, permit)
+                    Picked::Take(Box::new(entry.waiting), permit)
                 }
                 None => unreachable!("one of the candidates was picked"),
             },

@@ -17,12 +17,16 @@ use crate::clock::Timestamp;
 const PROBE_AFTER: (u32, u32) = (4, 256);
 /// Gaps between requests are remembered for so many of them, and as many before.
 const GAPS_KEPT: u32 = 32;
-/// After a refusal a rate is known to be near its bound for so long: it rises by little.
+/// A rate near its bound is kept for so long before a little more is tried.
 const KNOWN_FOR: Duration = Duration::from_secs(20);
+/// After a refusal a rate rises by little for so long.
+const WARY_FOR: Duration = Duration::from_secs(2);
+/// Gaps that differ by no more than this factor are near each other.
+const NEAR: f64 = 1.1;
 /// Requests a second of a host that refuses everything.
 const RATE_MIN: f64 = 0.1;
 /// A rate is measured over no less than this, and what is older than twice the other counts less.
-const MEASURED_OVER: Duration = Duration::from_millis(100);
+const MEASURED_OVER: Duration = Duration::from_millis(50);
 const MEASURED_FOR: Duration = Duration::from_secs(2);
 /// Without a refusal for so long, nothing is known any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
@@ -147,10 +151,11 @@ impl Pace {
             return;
         }
         self.good_for_rate += 1;
-        let (after, step) = match self.rate_refused_at {
-            Some(at) if now.since(at) < KNOWN_FOR && self.is_settled => return,
-            Some(at) if now.since(at) < KNOWN_FOR => (4, 1.01),
+        let refused = self.rate_refused_at.map(|at| now.since(at));
+        let (after, step) = match refused {
+            Some(time) if self.is_settled && time < KNOWN_FOR => return,
             _ if self.is_settled => (8, 1.03), // lest it has changed
+            Some(time) if time < WARY_FOR => (3, 1.05),
             _ => (3, 1.5),
         };
         if self.good_for_rate >= after {
@@ -191,7 +196,7 @@ impl Pace {
             self.limit = self.serving.clamp(1, self.limit - 1);
             return Cut::Limit;
         }
-        if self.rate.is_some() {
+        if self.rate.is_some() && gap != Duration::MAX {
             self.rate_refused_at = Some(now);
         }
         self.rate = Some(match self.rate {
@@ -200,15 +205,17 @@ impl Pace {
                 self.limit = usize::MAX;
                 self.measured_rate(now)
             }
-            // Between the gap that was refused and the shortest that was borne; once they are near,
-            // the latter.
-            Some(_) if is_sooner => {
-                self.is_settled = this.mul_f64(1.03) >= gap;
-                let gap = if self.is_settled { gap.mul_f64(1.002) } else { (gap + this) / 2 };
-                1.0 / gap.as_secs_f64().max(1e-9)
+            // The bound is between the gap that was refused and the shortest that was borne: in the
+            // middle, or, once they are near, at the latter.
+            Some(refused) if is_sooner => {
+                self.is_settled = this.mul_f64(NEAR) >= gap;
+                let gap = if self.is_settled { gap } else { (gap + this) / 2 };
+                (1.0 / gap.as_secs_f64().max(1e-9)).min(refused * 0.995)
             }
+            // As far as both ends can measure.
+            Some(refused) if self.is_settled => refused * 0.98,
             // Far beyond what is borne, what was borne tells.
-            Some(refused) => (refused * 0.95).min((self.measured_rate(now) * 1.5).max(refused * 0.5)),
+            Some(refused) => (refused * 0.9).min((self.measured_rate(now) * 1.5).max(refused * 0.5)),
         });
         self.rate = self.rate.map(|rate| rate.max(RATE_MIN));
         self.rate_since = now;
@@ -270,7 +277,7 @@ mod tests {
         assert_eq!(pace.refused(at(2), at(1)), Cut::Limit, "it may have been the others of the volley");
         assert_eq!(pace.refused(at(4), at(3)), Cut::Rate);
         let first = pace.rate().unwrap();
-        assert!((9.0..=11.0).contains(&first), "one answer in the shortest time that counts: {first}");
+        assert!((19.0..=21.0).contains(&first), "one answer in the shortest time that counts: {first}");
         for answer in 0..3 {
             pace.accepted(at(500 + answer * 100), at(500 + answer * 100), 9);
             pace.closed();

@@ -21,6 +21,7 @@ use crate::{
     delivery::Delivery,
     fetch::Fetch,
     flight::{Flight, Shared},
+    handle::Handle,
     hosts::Permit,
     lease::Lease,
     ledger::Ledger,
@@ -32,7 +33,7 @@ use crate::{
     slots::Slots,
     source::{BadLine, Listed, Source},
     stall::StallWatch,
-    stats::{Stats, TransferStats},
+    stats::Stats,
     ticket::Ticket,
     transfer::{Setup, Transfer},
     working_set::WorkingSet,
@@ -292,16 +293,16 @@ where
             }
             // A failed one has left its place already, and is held until somebody takes it.
             let waiting = self.undelivered + self.ready.len();
-            if !self.exhausted || !self.look_ahead.is_empty() {
-                if !self.slots.is_free() || waiting >= self.slots.limit() {
-                    return Poll::Pending;
-                }
+            let is_full = !self.slots.is_free() || waiting >= self.slots.limit();
+            if is_full && !(self.exhausted && self.look_ahead.is_empty()) {
+                return Poll::Pending;
             }
             let more = !self.exhausted && !list_waits && self.look_ahead.has_room();
             let (hosts, now) = (&self.options.hosts, self.clock.now());
             let until = match self.look_ahead.pick(hosts, now, more, cx) {
                 Picked::Take(waiting, permit) => {
                     let set = self.options.working_set_of(self.fetch.profile(), waiting.source());
+                    let waiting = *waiting;
                     let claim = match self.budget.claim(set.total()) {
                         Ok(claim) => claim,
                         Err(_) => unreachable!("the largest working set was checked against the budget"),
@@ -453,55 +454,5 @@ impl<F: Fetch, C: Clock, S> fmt::Debug for Window<F, C, S> {
             .field("options", &self.options)
             .field("pulled", &self.next_index)
             .finish_non_exhaustive()
-    }
-}
-
-/// Watches and steers a window from elsewhere.
-///
-/// ```
-/// # use futures_util::{FutureExt, StreamExt};
-/// # use narrows_core::{Budget, Options, Window, testing::{MemoryFetch, SkippingClock}};
-/// # async {
-/// # let fetch = MemoryFetch::new().with("mem://a", *b"hello");
-/// # let budget = Budget::new(8 << 20);
-/// # let mut window = Window::from_iter(["mem://a"], fetch, SkippingClock::new(), &budget, Options::new())?;
-/// let handle = window.handle();
-/// handle.set_limit(50);
-/// assert_eq!(handle.stats().limit, 50);
-/// handle.cancel();
-/// assert!(window.next().await.is_none(), "nothing had been begun");
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// # }.now_or_never().expect("nothing waits").expect("it works");
-/// ```
-#[derive(Clone, Debug)]
-pub struct Handle<C> {
-    slots: Slots,
-    ledger: Ledger,
-    budget: Budget,
-    clock: C,
-}
-
-impl<C: Clock> Handle<C> {
-    /// Changes how many transfers may be in flight, at least 1. A lower limit lets those in
-    /// flight finish.
-    pub fn set_limit(&self, limit: usize) {
-        self.slots.set_limit(limit);
-    }
-
-    /// Ends the window early and in order: nothing more is pulled from the list; what is in flight
-    /// and not yet delivered is cancelled, and delivered so for its report.
-    pub fn cancel(&self) {
-        self.slots.cancel();
-    }
-
-    /// What each transfer is at, in the list's order: those in flight, and those that have ended
-    /// while their consumer still holds blocks.
-    pub fn transfers(&self) -> Vec<TransferStats> {
-        self.ledger.transfers()
-    }
-
-    /// A snapshot of the window's counters.
-    pub fn stats(&self) -> Stats {
-        self.ledger.snapshot(self.clock.now(), &self.budget, self.slots.limit())
     }
 }

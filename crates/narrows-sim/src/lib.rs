@@ -16,14 +16,16 @@
 pub mod conformance;
 mod consumer;
 mod content;
+mod faults;
 mod origin;
 mod plan;
 mod scenario;
 mod world;
 
 pub use content::{Content, Packing, Style, gzip, rows, zip};
+pub use faults::{Faults, Manner};
 pub use narrows_core::{Prng, report::Hex};
-pub use origin::{Faults, Manner, SimBody, SimError, SimExchange, SimOrigin, Spec};
+pub use origin::{SimBody, SimError, SimExchange, SimOrigin, Spec};
 pub use plan::{Consumer, Expected, Plan, WindowPlan};
 pub use scenario::{Summary, Violation, check, digest, run};
 pub use world::{Mailbox, SimClock, SimSleep, Stuck, Tasks, World};

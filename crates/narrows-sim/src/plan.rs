@@ -12,7 +12,8 @@ use narrows_core::{
 
 use crate::{
     content::Packing,
-    origin::{Faults, Manner, Spec},
+    faults::{Faults, Manner},
+    origin::Spec,
 };
 
 /// Everything a seed draws; printed when it fails.
