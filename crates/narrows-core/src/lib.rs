@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod batch;
 mod blocks;
 pub mod budget;
 pub mod clock;

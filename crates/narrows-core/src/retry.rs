@@ -94,7 +94,8 @@ impl RetryPolicy {
     }
 }
 
-fn jitter(ceiling: Duration, prng: &mut Prng) -> Duration {
+/// A random part of `ceiling`.
+pub(crate) fn jitter(ceiling: Duration, prng: &mut Prng) -> Duration {
     let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX - 1);
     Duration::from_nanos(prng.below(nanos.saturating_add(1)))
 }

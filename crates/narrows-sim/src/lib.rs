@@ -13,9 +13,11 @@
 //! real origin.
 #![forbid(unsafe_code)]
 
+pub mod batching;
 pub mod conformance;
 mod consumer;
 mod content;
+mod digest;
 mod faults;
 mod origin;
 mod plan;
@@ -23,9 +25,10 @@ mod scenario;
 mod world;
 
 pub use content::{Content, Packing, Style, gzip, rows, zip};
+pub use digest::digest;
 pub use faults::{Faults, Manner};
 pub use narrows_core::{Prng, report::Hex};
 pub use origin::{SimBody, SimError, SimExchange, SimOrigin, Spec};
 pub use plan::{Consumer, Expected, Plan, WindowPlan};
-pub use scenario::{Summary, Violation, check, digest, run};
+pub use scenario::{Summary, Violation, check, run};
 pub use world::{Mailbox, SimClock, SimSleep, Stuck, Tasks, World};

@@ -1,6 +1,6 @@
 //! Runs a plan and holds the contract after every step and at the end.
 
-use std::{error::Error as StdError, fmt, ops::Range, rc::Rc, sync::PoisonError, time::Duration};
+use std::{error::Error as StdError, fmt, rc::Rc, sync::PoisonError, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use narrows_core::{Budget, Handle, Order, Outcome, Proof, Report, Source, Window, working_set::Term};
@@ -55,18 +55,6 @@ const STEPS_MAX: u64 = 3_000_000;
 /// The [`Violation`] of the contract, if there is one.
 pub fn check(seed: u64) -> Result<Summary, Box<Violation>> {
     run(Plan::draw(seed))
-}
-
-/// A digest of what happens for each of `seeds`.
-///
-/// # Errors
-///
-/// The first [`Violation`].
-pub fn digest(seeds: Range<u64>) -> Result<u64, Box<Violation>> {
-    seeds.into_iter().try_fold(0u64, |digest, seed| {
-        let Summary { trace, steps, .. } = check(seed)?;
-        Ok(digest.rotate_left(7) ^ trace ^ steps.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    })
 }
 
 /// Runs a plan.

@@ -2,7 +2,7 @@
 
 use std::{env, process::ExitCode, thread};
 
-use narrows_sim::{Summary, check};
+use narrows_sim::{Summary, batching, check};
 
 const USAGE: &str = "usage: narrows-sim FIRST..END | SEED";
 
@@ -60,6 +60,10 @@ fn run(seeds: impl Iterator<Item = u64>) -> Total {
     let mut total = Total::default();
     for seed in seeds {
         total.seeds += 1;
+        if let Err(what) = batching::check(seed) {
+            total.failed += 1;
+            eprintln!("{what}");
+        }
         match check(seed) {
             Ok(Summary { steps, elapsed, outcomes, .. }) => {
                 total.steps += steps;
