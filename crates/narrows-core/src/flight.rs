@@ -43,6 +43,8 @@ pub(crate) struct Flight<F: Fetch, C: Clock> {
     slot: Option<Slot>,
     entries: u64,
     bytes_out: u64,
+    /// It is to go back to the queue until then.
+    evicted: Option<Timestamp>,
     /// Why nothing more will come, once that is so.
     over: Option<Over>,
 }
@@ -76,8 +78,8 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
     ) -> Self {
         ticket.begin(clock.now());
         let (reader, slot) = (Reader::new(), Some(slot));
-        let (entries, bytes_out, over) = (0, 0, None);
-        Self { ticket, transfer, reader, lease, options, clock, slot, entries, bytes_out, over }
+        let (entries, bytes_out, evicted, over) = (0, 0, None, None);
+        Self { ticket, transfer, reader, lease, options, clock, slot, entries, bytes_out, evicted, over }
     }
 
     /// Ready when there is something to deliver: first bytes, an end, a failure. Or when it backs
@@ -87,6 +89,10 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
         if self.over.is_some() {
             return Poll::Ready(None);
         }
+        if let Some(until) = self.evicted.take() {
+            self.transfer.restart();
+            return self.park(until);
+        }
         match self.transfer.poll_available(cx) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(failure)) => self.fail(failure),
@@ -95,13 +101,26 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
             Poll::Pending => {
                 let Some(until) = self.transfer.idle_until() else { return Poll::Pending };
                 self.transfer.park();
-                self.lease.suspend();
-                self.ticket.park();
-                self.slot = None;
-                return Poll::Ready(Some(until));
+                return self.park(until);
             }
         }
         Poll::Ready(None)
+    }
+
+    /// Gives memory and places back.
+    fn park(&mut self, until: Timestamp) -> Poll<Option<Timestamp>> {
+        self.lease.suspend();
+        self.ticket.park();
+        self.slot = None;
+        Poll::Ready(Some(until))
+    }
+
+    /// Lets it go back to the queue when it is polled next, without an attempt counted. Only for
+    /// those that were not delivered.
+    pub(crate) fn evict(&mut self, until: Timestamp) {
+        if self.options.order == Order::Ready {
+            self.evicted = Some(until);
+        }
     }
 
     /// It is in flight again, with memory and places of its own.

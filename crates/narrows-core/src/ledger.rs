@@ -11,6 +11,7 @@ use std::{
 use crate::{
     budget::{Budget, User},
     clock::Timestamp,
+    guard::Steering,
     report::{Holder, Observer, Outcome, Report, Stall},
     stats::{Phase, Stats, TransferStats},
     sync::{Mutex, MutexGuard},
@@ -111,6 +112,12 @@ impl Ledger {
         };
         let observers = self.outbox().observers.clone();
         observers.iter().for_each(|observer| observer.stalled(&stall));
+    }
+
+    /// Tells that the window has become smaller or larger.
+    pub(crate) fn tell_steered(&self, steering: &Steering) {
+        let observers = self.outbox().observers.clone();
+        observers.iter().for_each(|observer| observer.steered(steering));
     }
 
     /// Makes the window known to those it shares `budget` with.

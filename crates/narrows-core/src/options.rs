@@ -7,6 +7,7 @@ use narrows_unpack::Limits;
 use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
+    guard::Guard,
     hosts::Hosts,
     retry::RetryPolicy,
     source::Source,
@@ -42,6 +43,11 @@ pub struct Options {
     /// What may be asked of which host. By default each window has a table of its own, and heeds
     /// refusals.
     pub hosts: Hosts,
+    /// Whether the limit is sought between 1 and [`limit`](Self::limit) while the window runs: as many
+    /// transfers as bring more throughput. Default `false`.
+    pub adapts_limit: bool,
+    /// Makes the window smaller as memory runs short. Default: none.
+    pub guard: Option<Guard>,
     /// When and how often to try again.
     pub retry: RetryPolicy,
     /// How long to wait for the next bytes; it counts only while bytes are wanted. Default 30 s.
@@ -86,6 +92,8 @@ impl Default for Options {
             order: Order::Ready,
             look_ahead: 64,
             hosts: Hosts::default(),
+            adapts_limit: false,
+            guard: None,
             retry: RetryPolicy::default(),
             idle_timeout: Duration::from_secs(30),
             min_rate: 100,
@@ -117,6 +125,8 @@ impl Options {
         order: [Order],
         look_ahead: [usize],
         hosts: [Hosts],
+        adapts_limit: [bool],
+        guard: [into Option<Guard>],
         retry: [RetryPolicy],
         idle_timeout: [Duration],
         min_rate: [u64],

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, guard::Steering};
 
 /// The one end of a source.
 ///
@@ -145,6 +145,9 @@ pub trait Observer {
     /// A window has waited for some seconds for memory that others hold, and nothing moved. Called
     /// once for each such wait.
     fn stalled(&self, _stall: &Stall) {}
+
+    /// A guard has made the window smaller or larger, or has it begin nothing for a while.
+    fn steered(&self, _steering: &Steering) {}
 }
 
 impl<T: Fn(&Report)> Observer for T {

@@ -12,6 +12,8 @@ pub(crate) struct Slots(Arc<Mutex<SlotState>>);
 #[derive(Debug)]
 struct SlotState {
     limit: usize,
+    /// What steers the window leaves so much of the limit.
+    cap: usize,
     taken: usize,
     /// Whether no more are to be taken.
     cancelled: bool,
@@ -24,11 +26,26 @@ pub(crate) struct Slot(Slots);
 
 impl Slots {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(SlotState { limit, taken: 0, cancelled: false, window: None })))
+        Self(Arc::new(Mutex::new(SlotState { limit, cap: usize::MAX, taken: 0, cancelled: false, window: None })))
     }
 
     pub(crate) fn limit(&self) -> usize {
         self.state().limit
+    }
+
+    /// Most that may be in flight now: at least 1.
+    pub(crate) fn open(&self) -> usize {
+        let state = self.state();
+        state.limit.min(state.cap).max(1)
+    }
+
+    /// Leaves so much of the limit, from within the window.
+    pub(crate) fn set_cap(&self, cap: usize) {
+        self.state().cap = cap;
+    }
+
+    pub(crate) fn taken(&self) -> usize {
+        self.state().taken
     }
 
     pub(crate) fn set_limit(&self, limit: usize) {
@@ -54,7 +71,7 @@ impl Slots {
 
     pub(crate) fn is_free(&self) -> bool {
         let state = self.state();
-        state.taken < state.limit
+        state.taken < state.limit.min(state.cap)
     }
 
     pub(crate) fn take(&self) -> Slot {

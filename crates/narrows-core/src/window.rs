@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -34,6 +35,7 @@ use crate::{
     source::{BadLine, Listed, Source},
     stall::StallWatch,
     stats::Stats,
+    steer::Steer,
     ticket::Ticket,
     transfer::{Setup, Transfer},
     working_set::WorkingSet,
@@ -86,6 +88,7 @@ pub struct Window<F: Fetch, C: Clock, S> {
     admitting: Option<Admission<F, C>>,
     /// Wakes when a host may be asked again.
     timer: Option<C::Sleep>,
+    steer: Steer<C>,
     /// Nothing more is pulled: the list has ended, or the window was cancelled.
     exhausted: bool,
     /// The list has ended; it must not be asked again.
@@ -97,6 +100,9 @@ pub struct Window<F: Fetch, C: Clock, S> {
     undelivered: usize,
     ready: Ready<F, C>,
 }
+
+/// How long a transfer that was sent back to the queue waits there at least.
+const EVICTED_FOR: Duration = Duration::from_secs(1);
 
 /// A source that waits for memory.
 struct Admission<F: Fetch, C: Clock> {
@@ -163,6 +169,7 @@ where
             look_ahead: LookAhead::new(if options.order == Order::List { 1 } else { options.look_ahead }),
             admitting: None,
             timer: None,
+            steer: Steer::new(&options),
             exhausted: false,
             list_ended: false,
             is_cancelled: false,
@@ -247,11 +254,24 @@ where
         }
     }
 
+    /// Sends the youngest transfer that nobody has taken back to the queue, unless it is the last.
+    fn evict(&mut self) {
+        let undelivered = self.flights.iter().filter(|flight| !flight.delivered);
+        let youngest =
+            undelivered.filter_map(|flight| flight.shared.as_ref()).max_by_key(|shared| shared.lock().ticket.index);
+        if let Some(youngest) = youngest.filter(|_| self.slots.taken() > 1) {
+            youngest.lock().evict(self.clock.now() + EVICTED_FOR);
+            youngest.wakers.window.wake();
+        }
+    }
+
     /// [`drive`](Self::drive) as a poll function.
     pub fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.slots.poll_cancelled(cx) && !std::mem::replace(&mut self.is_cancelled, true) {
             self.cancel();
         }
+        let evicted = self.steer.poll(cx, &self.clock, &self.budget, &self.slots, &self.ledger);
+        (0..evicted).for_each(|_| self.evict());
         let mut admitted = self.poll_admit(cx);
         loop {
             match Pin::new(&mut self.flights).poll_next(cx) {
@@ -293,7 +313,8 @@ where
             }
             // A failed one has left its place already, and is held until somebody takes it.
             let waiting = self.undelivered + self.ready.len();
-            let is_full = !self.slots.is_free() || waiting >= self.slots.limit();
+            let is_full = !self.slots.is_free() || waiting >= self.slots.open();
+            let is_full = is_full || !self.steer.admits(self.slots.taken());
             if is_full && !(self.exhausted && self.look_ahead.is_empty()) {
                 return Poll::Pending;
             }
@@ -359,6 +380,7 @@ where
 
     fn admit(&mut self, waiting: Waiting<F, C>, permit: Permit, set: WorkingSet, reservation: Reservation) {
         self.undelivered += 1;
+        self.steer.admitted();
         let (ticket, invalid) = match waiting {
             Waiting::Fresh(ticket, invalid) => (ticket, invalid),
             Waiting::Parked(_, shared, _) => {

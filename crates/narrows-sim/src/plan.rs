@@ -60,6 +60,8 @@ pub struct WindowPlan {
     pub hosts: u64,
     /// What may be asked of them: that of its options.
     pub politeness: Politeness,
+    /// Seeds the readings of a guard, if it has one.
+    pub pressure: Option<u64>,
 }
 
 /// What a list says of a source beforehand.
@@ -120,6 +122,7 @@ impl WindowPlan {
             .limit(1 + prng.below(8) as usize)
             .order(if prng.below(2) == 0 { Order::Ready } else { Order::List })
             .look_ahead(prng.below(8) as usize)
+            .adapts_limit(prng.below(4) == 0)
             .hosts(Hosts::new(politeness.clone()))
             .retry(RetryPolicy::new().retries_max(prng.below(6) as u32).refusals_max(prng.below(4) as u32))
             .idle_timeout(Duration::from_secs(5 + prng.below(25)))
@@ -147,6 +150,7 @@ impl WindowPlan {
             steered: prng.below(4) == 0,
             hosts: 1 + prng.below(3),
             politeness,
+            pressure: (prng.below(4) == 0).then(|| prng.next_u64()),
         }
     }
 }

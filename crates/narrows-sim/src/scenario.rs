@@ -3,7 +3,11 @@
 use std::{error::Error as StdError, fmt, rc::Rc, sync::PoisonError, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use narrows_core::{Budget, Handle, Order, Outcome, Proof, Report, Source, Window, working_set::Term};
+use narrows_core::{
+    Budget, Handle, Order, Outcome, Prng, Proof, Report, Source, Window,
+    guard::{Guard, Reading},
+    working_set::Term,
+};
 
 use crate::{
     consumer::{Consumers, Record, SKIPPED, SimWindow},
@@ -122,6 +126,15 @@ struct Course<'a> {
     open_max: usize,
 }
 
+/// A guard whose readings wander up and down.
+fn pressing(seed: u64) -> Guard {
+    let (mut prng, mut used) = (Prng::new(seed), 50u64);
+    Guard::new(move || {
+        used = (used + prng.below(41)).saturating_sub(20).clamp(30, 105);
+        (prng.below(10) > 0).then_some(Reading { used, limit: 100, resident: used })
+    })
+}
+
 fn url(window: usize, index: usize, window_plan: &WindowPlan) -> String {
     let (spec, _) = &window_plan.sources[index];
     let host = index as u64 % window_plan.hosts;
@@ -175,8 +188,8 @@ impl<'a> Course<'a> {
                 source
             }
         });
-        let made =
-            Window::new(sources.boxed_local(), self.origin.clone(), self.world.clock(), budget, plan.options.clone());
+        let options = plan.options.clone().guard(plan.pressure.map(pressing));
+        let made = Window::new(sources.boxed_local(), self.origin.clone(), self.world.clock(), budget, options);
         let window = made.unwrap_or_else(|error| panic!("a whole working set is enough: {error}"));
         let reports = self.consumers.reports.clone();
         window.observed_by(move |report: &Report| {

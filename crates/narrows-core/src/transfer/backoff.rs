@@ -127,6 +127,19 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         }
     }
 
+    /// Begins anew, as if nothing had been asked for, and gives its place at the host back;
+    /// [`resume`](Self::resume) goes on. Nothing may have been taken from it.
+    pub(crate) fn restart(&mut self) {
+        debug_assert_eq!(self.consumed, 0, "some of it has been handed out");
+        self.ledger.lock().stats.bytes_refetched += self.received;
+        self.forget();
+        (self.failures, self.grown) = (0, 0);
+        self.patience.reset();
+        self.state = State::Begin;
+        self.permit = None;
+        self.throttle = None;
+    }
+
     /// Gives its place at the host back; [`resume`](Self::resume) goes on.
     pub(crate) fn park(&mut self) {
         debug_assert!(self.idle_until().is_some(), "something would be lost");

@@ -135,13 +135,18 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return FailureKind::Changed.into();
         }
         self.ledger.lock().stats.bytes_refetched += self.received;
+        self.forget();
+        Step::Failed(FailureKind::BadRange("another version"), None, None)
+    }
+
+    /// Forgets what was received.
+    pub(super) fn forget(&mut self) {
         self.received = 0;
         self.row_start = 0;
         self.part = Part::new(0);
         self.is_pieced = false;
         self.pending.clear();
         self.pinned = Pinned::default();
-        Step::Failed(FailureKind::BadRange("another version"), None, None)
     }
 
     /// Makes room for a drained body. One that is not the segment asked for must fit as a whole;

@@ -1,0 +1,105 @@
+//! What steers a window while it runs: the guard of memory, and the search for the limit.
+
+use std::{pin::Pin, task::Context, time::Duration};
+
+use crate::{
+    budget::Budget,
+    clock::{Clock, Timestamp},
+    guard::{Advice, Guard, most},
+    ledger::Ledger,
+    options::Options,
+    plateau::Plateau,
+    slots::Slots,
+};
+
+/// How often the search for the limit looks.
+const EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) struct Steer<C: Clock> {
+    guard: Option<Guard>,
+    plateau: Option<Plateau>,
+    advice: Option<Advice>,
+    /// Of the advice, what has been followed.
+    exceptions: u64,
+    evictions: u64,
+    timer: Option<C::Sleep>,
+    next_look: Timestamp,
+}
+
+impl<C: Clock> Steer<C> {
+    pub(crate) fn new(options: &Options) -> Self {
+        let plateau = options.adapts_limit.then(|| Plateau::new(options.limit));
+        let (guard, advice, timer, next_look) = (options.guard.clone(), None, None, Timestamp::default());
+        Self { guard, plateau, advice, exceptions: 0, evictions: 0, timer, next_look }
+    }
+
+    /// Follows what has changed, and wakes the task when it is to look again. Gives how many
+    /// transfers are to go back to the queue.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        clock: &C,
+        budget: &Budget,
+        slots: &Slots,
+        ledger: &Ledger,
+    ) -> u64 {
+        if self.guard.is_none() && self.plateau.is_none() {
+            return 0;
+        }
+        // Twice at most: a clock whose sleeps are over at once is looked at again later.
+        for _ in 0..2 {
+            let next = self.look(clock.now(), budget, slots, ledger);
+            let timer = self.timer.insert(clock.sleep_until(next));
+            if Pin::new(timer).poll(cx).is_pending() {
+                break;
+            }
+        }
+        let evictions = self.advice.map_or(0, |advice| advice.evictions);
+        evictions - std::mem::replace(&mut self.evictions, evictions)
+    }
+
+    fn look(&mut self, now: Timestamp, budget: &Budget, slots: &Slots, ledger: &Ledger) -> Timestamp {
+        let mut limit = slots.limit();
+        let mut next = Timestamp(Duration::MAX);
+        if let Some(plateau) = &mut self.plateau {
+            if now >= self.next_look {
+                self.next_look = now + EVERY;
+                let (bytes, in_flight) = {
+                    let counters = ledger.lock();
+                    (counters.stats.bytes_in, counters.stats.in_flight as usize)
+                };
+                plateau.observe(now, bytes, in_flight);
+            }
+            next = next.min(self.next_look);
+            limit = limit.min(plateau.limit());
+        }
+        if let Some(guard) = &self.guard {
+            let (advice, due, steering) = guard.tick(now, budget.reserved(), limit);
+            if self.advice.is_none() {
+                // What was advised before this window is none of its own.
+                (self.exceptions, self.evictions) = (advice.exceptions, advice.evictions);
+            }
+            self.advice = Some(advice);
+            budget.set_target((budget.capacity() as f64 / advice.ratio) as u64);
+            limit = most(advice.share, limit);
+            next = next.min(due);
+            if let Some(steering) = steering {
+                ledger.tell_steered(&steering);
+            }
+        }
+        slots.set_cap(limit);
+        next
+    }
+
+    /// Whether one more may be begun where so many are in flight: one always may.
+    pub(crate) fn admits(&self, in_flight: usize) -> bool {
+        self.advice.is_none_or(|advice| advice.admits || in_flight == 0 || advice.exceptions > self.exceptions)
+    }
+
+    /// One has been begun.
+    pub(crate) fn admitted(&mut self) {
+        if let Some(advice) = self.advice.filter(|advice| !advice.admits) {
+            self.exceptions = advice.exceptions;
+        }
+    }
+}
