@@ -131,7 +131,8 @@ impl Budget {
     /// is granted whatever the target where nothing else is reserved.
     pub fn set_target(&self, bytes: u64) {
         let mut state = self.state();
-        let before = mem::replace(&mut state.target, bytes.min(state.capacity));
+        let target = bytes.min(state.capacity);
+        let before = mem::replace(&mut state.target, target);
         // Who waits is woken where there is more to be had than before, and not otherwise: whoever sets
         // it each time it is woken would run for ever.
         let next = if state.target > before { state.head_waker() } else { None };

@@ -150,7 +150,7 @@ impl WindowPlan {
             steered: prng.below(4) == 0,
             hosts: 1 + prng.below(3),
             politeness,
-            pressure: (prng.below(4) == 0).then(|| prng.next_u64()),
+            pressure: (prng.below(8) == 0).then(|| prng.next_u64()),
         }
     }
 }
