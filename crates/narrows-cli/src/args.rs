@@ -8,6 +8,7 @@ use narrows_origin::calendar::{Day, day};
 
 use crate::{
     exit::Usage,
+    limits::{Limit, MemoryLimit, budget, limit, memory_limit},
     politeness::PolitenessArgs,
     units::{duration, size},
 };
@@ -115,12 +116,17 @@ pub(crate) struct SinkArgs {
 
 #[derive(Args)]
 pub(crate) struct TransferArgs {
-    /// Most transfers at once
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) limit: u32,
-    /// Most memory for data, from the socket to the output
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    /// Most transfers at once; auto seeks as many as bring more, up to 50
+    #[arg(long, value_name = "N|auto", default_value = "10", value_parser = limit)]
+    pub(crate) limit: Limit,
+    /// Most memory for data, from the socket to the output; auto is half of what the container or
+    /// the machine has
+    #[arg(long, value_name = "SIZE|auto", default_value = "64MiB", value_parser = budget)]
     pub(crate) budget: u64,
+    /// Make the job smaller as memory runs short: auto by what the container or the machine has, a size
+    /// by what this process takes, container by a limit of the container's if there is one
+    #[arg(long, value_name = "SIZE|auto|container|none", default_value = "container", value_parser = memory_limit)]
+    pub(crate) memory_limit: MemoryLimit,
     #[command(flatten)]
     pub(crate) politeness: PolitenessArgs,
     /// Whether to take files as they are ready or in the list's order
@@ -309,7 +315,9 @@ impl TransferArgs {
         };
         Options::new()
             .name("this run")
-            .limit(self.limit as usize)
+            .limit(self.limit.most as usize)
+            .adapts_limit(self.limit.adapts)
+            .guard(self.memory_limit.guard())
             .hosts(self.politeness.hosts())
             .order(if self.order == OrderArg::List { Order::List } else { Order::Ready })
             .retry(RetryPolicy::new().retries_max(self.retries))
@@ -347,7 +355,7 @@ impl TransferArgs {
     fn http2_share(&self, transfers: usize, options: &Options) -> u32 {
         let without = Profile { holds_back: true, exchange_bytes: 0 };
         let others = options.working_set(without).total() + (1 << 20);
-        let share = self.budget / transfers.clamp(1, self.limit as usize) as u64;
+        let share = self.budget / transfers.clamp(1, self.limit.most as usize) as u64;
         share.saturating_sub(others).clamp(256 << 10, 32 << 20) as u32
     }
 

@@ -17,7 +17,7 @@ use futures_util::{
 };
 use narrows::{
     Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, TempSpool, Window, for_each,
-    respool::Respooler,
+    guard::Guard, respool::Respooler,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -57,6 +57,7 @@ pub(crate) struct Job {
 /// What is left of a job that has ended.
 struct Ended {
     recorder: Arc<Recorder>,
+    guard: Option<Guard>,
     budget: Budget,
     to_stdout: bool,
     interrupted: bool,
@@ -67,7 +68,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a worker thread: a task there wakes others without waking another thread.
     let driven = runtime.block_on(runtime.spawn(drive(job, reporting.report.clone(), reporting.progress)));
-    let Ended { recorder, budget, to_stdout, interrupted } = match driven {
+    let Ended { recorder, guard, budget, to_stdout, interrupted } = match driven {
         Ok(driven) => driven?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
@@ -77,6 +78,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
         peak_charged_bytes: budget.peak(),
         budget_bytes: budget.capacity(),
         peak_rss_bytes: memory::peak_rss(),
+        guard: guard.map(|guard| guard.stats().into()),
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
     };
@@ -169,7 +171,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
         window.cancel_list().await;
     }
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, budget, to_stdout, interrupted })
+    Ok(Ended { recorder, guard: options.guard, budget, to_stdout, interrupted })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be

@@ -8,6 +8,7 @@ mod exit;
 mod gdelt;
 mod get;
 mod job;
+mod limits;
 mod list;
 mod memory;
 mod output;

@@ -2,12 +2,11 @@
 
 use std::io::{self, Write};
 
-use narrows::{Budget, Client, Fetch, OptionsError, working_set::WorkingSet};
+use narrows::{Budget, Client, Fetch, OptionsError, memory::tightest, working_set::WorkingSet};
 
 use crate::{
     args::GetArgs,
     exit::{Exit, Usage},
-    memory::available,
     units::human,
 };
 
@@ -30,7 +29,7 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
         Err(error) => return Err(error.into()),
     };
     print(&set)?;
-    let limit = u64::from(get.transfers.limit);
+    let limit = u64::from(get.transfers.limit.most);
     let (wanted, budget) = (set.total().saturating_mul(limit), get.transfers.budget);
     let data = wanted.min(budget);
     let process = PROCESS_BYTES + limit * PER_TRANSFER_BYTES;
@@ -43,7 +42,7 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
     }
     writeln!(out, "{:>12}  for the process itself", human(process))?;
     writeln!(out, "{:>12}  at the peak", human(data + process))?;
-    match available() {
+    match tightest().map(|(memory, whose)| (memory, whose.name())) {
         Some((memory, whose)) if data + process > memory => {
             let fits = memory.saturating_sub(process);
             let advice = match fits >= set.total() {

@@ -12,6 +12,7 @@ use std::{
 
 use narrows::{
     Observer, Outcome, Report,
+    guard::{GuardStats, Steering},
     report::{Hex, Stall},
 };
 use serde::Serialize;
@@ -20,6 +21,8 @@ use crate::{exit::Usage, terminal::tell, units::human};
 
 /// Failures told on stderr; the report has them all.
 const FAILURES_TOLD: u64 = 20;
+/// Changes of the window told on stderr; the summary counts them.
+const STEERINGS_TOLD: u64 = 6;
 
 pub(crate) struct Recorder(Mutex<State>);
 
@@ -28,6 +31,7 @@ struct State {
     /// What consumers have found of sources that have not ended, by index: their lines.
     found: HashMap<u64, u64>,
     report_error: Option<io::Error>,
+    steerings: u64,
     summary: Summary,
 }
 
@@ -44,7 +48,30 @@ pub(crate) struct Summary {
     pub(crate) peak_charged_bytes: u64,
     pub(crate) budget_bytes: u64,
     pub(crate) peak_rss_bytes: Option<u64>,
+    /// What a guard has done, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) guard: Option<Guarded>,
     pub(crate) elapsed_ms: u64,
+}
+
+/// What a guard of memory has seen and done.
+#[derive(Clone, Serialize)]
+pub(crate) struct Guarded {
+    limit_bytes: u64,
+    /// The largest part of the limit that was in use, from 0 to 1.
+    part_peak: f64,
+    level_peak: &'static str,
+    shrunk: u64,
+    grown: u64,
+    paused: u64,
+    evicted: u64,
+}
+
+impl From<GuardStats> for Guarded {
+    fn from(stats: GuardStats) -> Self {
+        let GuardStats { reading, part_peak, level_peak, shrunk, grown, paused, evicted, .. } = stats;
+        Self { limit_bytes: reading.limit, part_peak, level_peak: level_peak.name(), shrunk, grown, paused, evicted }
+    }
 }
 
 #[derive(Serialize)]
@@ -81,7 +108,8 @@ impl Recorder {
             File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
         };
         let report = report.map(open).transpose()?.map(BufWriter::new);
-        Ok(Self(Mutex::new(State { report, found: HashMap::new(), report_error: None, summary: Summary::default() })))
+        let (found, summary) = (HashMap::new(), Summary::default());
+        Ok(Self(Mutex::new(State { report, found, report_error: None, steerings: 0, summary })))
     }
 
     /// Notes what the consumer of a source has found: line feeds, and last lines without one.
@@ -155,6 +183,13 @@ impl Recorder {
         }
     }
 
+    /// One more change of the window; how many there were before.
+    fn steered(&self) -> u64 {
+        let mut state = self.state();
+        state.steerings += 1;
+        state.steerings - 1
+    }
+
     /// The counts so far.
     pub(crate) fn summary(&self) -> Summary {
         self.state().summary.clone()
@@ -187,6 +222,15 @@ impl Observer for Told {
     fn stalled(&self, stall: &Stall) {
         tell(format_args!("narrows: {stall}"));
     }
+
+    fn steered(&self, steering: &Steering) {
+        let told = self.0.steered();
+        if told < STEERINGS_TOLD {
+            tell(format_args!("narrows: {steering}"));
+        } else if told == STEERINGS_TOLD {
+            tell(format_args!("narrows: further changes of that kind are counted in the summary (--summary json)"));
+        }
+    }
 }
 
 /// Which file a path leads to: device and number, if there is one.
@@ -204,10 +248,22 @@ impl Summary {
         let seconds = self.elapsed_ms as f64 / 1000.0;
         let rate = human((self.bytes_received as f64 / seconds.max(0.001)) as u64);
         let rss = self.peak_rss_bytes.map_or(String::new(), |rss| format!("; the process had {} at most", human(rss)));
+        let guard = match &self.guard {
+            Some(guard) if guard.shrunk + guard.paused > 0 => format!(
+                "\nmemory ran short ({:.0} % of {} in use at most): smaller {} times, larger again {}, paused {}, {} sent back",
+                guard.part_peak * 100.0,
+                human(guard.limit_bytes),
+                guard.shrunk,
+                guard.grown,
+                guard.paused,
+                guard.evicted,
+            ),
+            _ => String::new(),
+        };
         format!(
             "{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
              {} received, {} out, {entries} entries, {lines} lines, in {seconds:.1} s ({rate}/s)\n\
-             {} of the budget's {} charged at most{rss}",
+             {} of the budget's {} charged at most{rss}{guard}",
             human(self.bytes_received),
             human(self.bytes_out),
             human(self.peak_charged_bytes),

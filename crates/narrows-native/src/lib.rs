@@ -12,6 +12,7 @@ mod driver;
 mod error;
 mod exchange;
 mod http2;
+pub mod memory;
 mod pools;
 mod protocol;
 mod reader;

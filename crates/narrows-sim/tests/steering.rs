@@ -105,7 +105,7 @@ fn a_window_shrinks_to_one_and_recovers_and_all_files_come() {
 fn where_memory_stays_full_one_file_after_the_other_still_comes() {
     let (world, told, (guard, percent)) = (World::new(1), Told::default(), guarded());
     percent.store(99, Relaxed);
-    let (window, _) = window(&world, 5, Options::new().guard(guard.clone()), &told);
+    let (window, _) = window(&world, 5, Options::new().guard(guard), &told);
     work(&world, window);
     let mut tasks = Tasks::of(&world);
     run_until(&world, &mut tasks, Duration::MAX);

@@ -36,8 +36,8 @@
 
 pub use narrows_core::{
     Block, Budget, Clock, Failure, FailureKind, Fetch, Handle, NotFound, Observer, Options, OptionsError, Order,
-    Outcome, Proof, Report, RetryPolicy, Source, Spool, Stats, Window, batch, budget, clock, fetch, hosts, rate, read,
-    report, respool, source, spool, stats, testing, text, unpack, working_set,
+    Outcome, Proof, Report, RetryPolicy, Source, Spool, Stats, Window, batch, budget, clock, fetch, guard, hosts, rate,
+    read, report, respool, source, spool, stats, testing, text, unpack, working_set,
 };
 
 #[cfg(target_arch = "wasm32")]
@@ -47,7 +47,7 @@ pub use narrows_browser::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use narrows_native::{
     Client, Client as DefaultFetch, ClientOptions, Protocol, TempSpool, TokioClock as DefaultClock, blocking, for_each,
-    reader, try_for_each,
+    memory, reader, try_for_each,
 };
 
 /// A delivery of the target's own adapter, or of another.

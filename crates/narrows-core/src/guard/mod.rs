@@ -102,12 +102,8 @@ pub struct Steering {
 impl fmt::Display for Steering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reading, limit, reason, .. } = self;
-        write!(
-            f,
-            "{reason}: {:.0} % of {} bytes in use; at most {limit} transfers",
-            reading.part() * 100.0,
-            reading.limit
-        )
+        let (part, mebibytes) = (reading.part() * 100.0, reading.limit as f64 / f64::from(1 << 20));
+        write!(f, "{reason}: {part:.0} % of {mebibytes:.0} MiB in use; transfers at once: {limit}")
     }
 }
 
