@@ -317,7 +317,6 @@ impl TransferArgs {
             .name("this run")
             .limit(self.limit.most as usize)
             .adapts_limit(self.limit.adapts)
-            .guard(self.memory_limit.guard())
             .hosts(self.politeness.hosts())
             .order(if self.order == OrderArg::List { Order::List } else { Order::Ready })
             .retry(RetryPolicy::new().retries_max(self.retries))

@@ -49,7 +49,8 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
     let list = gdelt.master.map(Into::into);
-    run_job(Job { sources, finite, options, client, budget, output, list }, &gdelt.reporting)
+    let guard = gdelt.transfers.memory_limit.guard();
+    run_job(Job { sources, finite, options, guard, client, budget, output, list }, &gdelt.reporting)
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

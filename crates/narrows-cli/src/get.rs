@@ -33,5 +33,6 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     let finite = get.list.as_deref().is_none_or(Path::is_file);
     let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
     let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
-    run_job(Job { sources, finite, options, client, budget, output, list: get.list }, &get.reporting)
+    let guard = get.transfers.memory_limit.guard();
+    run_job(Job { sources, finite, options, guard, client, budget, output, list: get.list }, &get.reporting)
 }

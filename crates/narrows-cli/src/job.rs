@@ -47,6 +47,8 @@ pub(crate) struct Job {
     /// Whether what is left of the list after Ctrl-C is at hand, to be reported as cancelled.
     pub(crate) finite: bool,
     pub(crate) options: Options,
+    /// Makes it smaller as memory runs short.
+    pub(crate) guard: Option<Guard>,
     pub(crate) client: ClientOptions,
     pub(crate) budget: Budget,
     pub(crate) output: Output,
@@ -112,7 +114,8 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<Ended, Usage> {
-    let Job { sources, finite, options, client, budget, output, list } = job;
+    let Job { sources, finite, options, guard, client, budget, output, list } = job;
+    let options = options.guard(guard.clone());
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
     let (for_window, for_spooled) = divide(&budget, &options, &client);
     let made = Window::new(sources, client.clone(), clock, &for_window, options.clone());
@@ -171,7 +174,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
         window.cancel_list().await;
     }
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, guard: options.guard, budget, to_stdout, interrupted })
+    Ok(Ended { recorder, guard, budget, to_stdout, interrupted })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be

@@ -6,7 +6,6 @@
 //! more than [`Politeness::hosts_max`].
 
 use std::{
-    collections::BTreeMap,
     fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
@@ -41,11 +40,38 @@ pub struct Hosts(Arc<Mutex<Table>>);
 
 struct Table {
     politeness: Politeness,
-    hosts: BTreeMap<Arc<str>, Host>,
+    hosts: Known,
     requests: Gcra,
     bytes: Gcra,
     /// Windows that found nothing to admit.
     waiting: Vec<Waker>,
+}
+
+/// Hosts by name, in order. There are more lookups than hosts come and go.
+#[derive(Default)]
+struct Known(Vec<(Arc<str>, Host)>);
+
+impl Known {
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| (**other).cmp(name))
+    }
+
+    fn get(&self, name: &str) -> Option<&Host> {
+        self.find(name).ok().map(|at| &self.0[at].1)
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut Host> {
+        self.find(name).ok().map(|at| &mut self.0[at].1)
+    }
+
+    /// The host of this name, new if it has to be.
+    fn of(&mut self, name: &Arc<str>) -> &mut Host {
+        let at = self.find(name).unwrap_or_else(|at| {
+            self.0.insert(at, (name.clone(), Host::default()));
+            at
+        });
+        &mut self.0[at].1
+    }
 }
 
 #[derive(Default)]
@@ -121,14 +147,14 @@ impl Hosts {
     /// A table of which nothing is known yet.
     pub fn new(politeness: Politeness) -> Self {
         let (requests, bytes) = (Gcra::default(), Gcra::default());
-        let table = Table { politeness, hosts: BTreeMap::new(), requests, bytes, waiting: Vec::new() };
+        let table = Table { politeness, hosts: Known::default(), requests, bytes, waiting: Vec::new() };
         Self(Arc::new(Mutex::new(table)))
     }
 
     /// The hosts that something is known of, by name.
     pub fn stats(&self) -> Vec<HostStats> {
         let table = self.table();
-        let hosts = table.hosts.iter();
+        let hosts = table.hosts.0.iter();
         hosts
             .map(|(name, host)| HostStats {
                 host: name.clone(),
@@ -171,7 +197,7 @@ impl Hosts {
                 }
             }
         }
-        let looks_on = looks_on && table.hosts.len() > 1;
+        let looks_on = looks_on && table.hosts.0.len() > 1;
         if looks_on && chosen.is_none_or(|(_, in_flight, ..)| in_flight > 0) {
             return Pick::LookOn;
         }
@@ -182,7 +208,7 @@ impl Hosts {
             return Pick::Wait(next);
         };
         table.prune(name, now);
-        let host = table.hosts.entry(name.clone()).or_default();
+        let host = table.hosts.of(name);
         host.in_flight += 1;
         host.touched = now;
         drop(table);
@@ -206,7 +232,7 @@ impl Hosts {
     fn with<T>(&self, name: &Arc<str>, change: impl FnOnce(&mut Host, &Politeness) -> T) -> T {
         let mut table = self.table();
         let Table { hosts, politeness, waiting, .. } = &mut *table;
-        let changed = change(hosts.entry(name.clone()).or_default(), politeness);
+        let changed = change(hosts.of(name), politeness);
         let waiting = mem::take(waiting);
         drop(table);
         waiting.into_iter().for_each(Waker::wake);
@@ -252,18 +278,18 @@ impl Table {
     /// asked now in any case; beyond eight times as many as are to be kept, the longest untouched.
     fn prune(&mut self, but: &Arc<str>, now: Timestamp) {
         let kept = self.politeness.hosts_max.max(1);
-        if self.hosts.len() < kept || self.hosts.contains_key(but) {
+        if self.hosts.0.len() < kept || self.hosts.get(but).is_some() {
             return;
         }
         let is_free = |host: &Host| {
             let has_rested = host.requests.has_rested(now) && host.bytes.has_rested(now);
             has_rested && host.blocked_until <= now && host.down_until.is_none()
         };
-        let idle = || self.hosts.iter().filter(|(_, host)| host.in_flight == 0);
+        let idle = || self.hosts.0.iter().filter(|(_, host)| host.in_flight == 0);
         let oldest = idle().filter(|(_, host)| is_free(host)).min_by_key(|(_, host)| host.touched);
-        let any = || idle().min_by_key(|(_, host)| host.touched).filter(|_| self.hosts.len() >= 8 * kept);
+        let any = || idle().min_by_key(|(_, host)| host.touched).filter(|_| self.hosts.0.len() >= 8 * kept);
         if let Some(gone) = oldest.or_else(any).map(|(name, _)| name.clone()) {
-            self.hosts.remove(&gone);
+            self.hosts.0.retain(|(name, _)| *name != gone);
         }
     }
 }

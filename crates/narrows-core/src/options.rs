@@ -7,7 +7,7 @@ use narrows_unpack::Limits;
 use crate::{
     budget::{Budget, BudgetTooSmall},
     fetch::Profile,
-    guard::Guard,
+    guard::{Advise, Guard},
     hosts::Hosts,
     retry::RetryPolicy,
     source::Source,
@@ -46,8 +46,7 @@ pub struct Options {
     /// Whether the limit is sought between 1 and [`limit`](Self::limit) while the window runs: as many
     /// transfers as bring more throughput. Default `false`.
     pub adapts_limit: bool,
-    /// Makes the window smaller as memory runs short. Default: none.
-    pub guard: Option<Guard>,
+    pub(crate) guard: Option<Arc<dyn Advise>>,
     /// When and how often to try again.
     pub retry: RetryPolicy,
     /// How long to wait for the next bytes; it counts only while bytes are wanted. Default 30 s.
@@ -119,6 +118,12 @@ impl Options {
         Self::default()
     }
 
+    /// With a guard, which makes the window smaller as memory runs short.
+    #[must_use]
+    pub fn guard(self, guard: impl Into<Option<Guard>>) -> Self {
+        Self { guard: guard.into().map(|guard| Arc::new(guard) as Arc<dyn Advise>), ..self }
+    }
+
     crate::setters! {
         name: [into Arc<str>],
         limit: [usize],
@@ -126,7 +131,6 @@ impl Options {
         look_ahead: [usize],
         hosts: [Hosts],
         adapts_limit: [bool],
-        guard: [into Option<Guard>],
         retry: [RetryPolicy],
         idle_timeout: [Duration],
         min_rate: [u64],

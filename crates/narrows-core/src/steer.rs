@@ -1,11 +1,11 @@
 //! What steers a window while it runs: the guard of memory, and the search for the limit.
 
-use std::{pin::Pin, task::Context, time::Duration};
+use std::{pin::Pin, sync::Arc, task::Context, time::Duration};
 
 use crate::{
     budget::Budget,
     clock::{Clock, Timestamp},
-    guard::{Advice, Guard, most},
+    guard::{Advice, Advise, most},
     ledger::Ledger,
     options::Options,
     plateau::Plateau,
@@ -16,7 +16,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(100);
 
 pub(crate) struct Steer<C: Clock> {
-    guard: Option<Guard>,
+    guard: Option<Arc<dyn Advise>>,
     plateau: Option<Plateau>,
     advice: Option<Advice>,
     /// Of the advice, what has been followed.

@@ -27,8 +27,9 @@ pub(super) struct Held<T> {
     bytes: u64,
     pushed: Timestamp,
     born: Timestamp,
-    /// Where it stands among others: when it was pushed, earlier by its priority.
-    rank: i128,
+    /// Where it stands among others: when it was pushed, earlier by its priority; all of them later
+    /// by the same time, so that none lies before the beginning.
+    rank: Timestamp,
     /// Where it waits to be tried again: until when.
     not_before: Option<Timestamp>,
 }
@@ -49,7 +50,7 @@ pub(super) struct Buffer<T> {
     reservation: Reservation,
     waiting: BTreeMap<u64, Held<T>>,
     /// Those that may go now, in the order in which they go.
-    ready: BTreeSet<(i128, u64)>,
+    ready: BTreeSet<(Timestamp, u64)>,
     ready_bytes: u64,
     /// Those that are to be tried again.
     delayed: BTreeSet<(Timestamp, u64)>,
@@ -117,7 +118,10 @@ impl<T> Buffer<T> {
             }
         }
         let number = self.accept();
-        let priority = i128::from(item.priority) * self.options.priority_worth.as_nanos() as i128;
+        let worth = self.options.priority_worth;
+        let earlier = worth.saturating_mul(item.priority.unsigned_abs());
+        let shifted = now.0.saturating_add(worth.saturating_mul(1 << 31));
+        let rank = if item.priority < 0 { shifted.saturating_add(earlier) } else { shifted.saturating_sub(earlier) };
         let held = Held {
             value: item.value,
             number,
@@ -125,7 +129,7 @@ impl<T> Buffer<T> {
             bytes: item.bytes,
             pushed: now,
             born: item.born.unwrap_or(now),
-            rank: now.0.as_nanos() as i128 - priority,
+            rank: Timestamp(rank),
             not_before: None,
         };
         self.bytes += held.bytes;

@@ -136,9 +136,16 @@ impl Guard {
             _ => most.max(1),
         }
     }
+}
 
+/// What a window asks of a guard. A trait, so that programs without one need not carry it.
+pub(crate) trait Advise: fmt::Debug + Send + Sync {
     /// Reads memory if it is time, and says what is to be done and when to come back.
-    pub(crate) fn tick(&self, now: Timestamp, reserved: u64, limit: usize) -> (Advice, Timestamp, Option<Steering>) {
+    fn tick(&self, now: Timestamp, reserved: u64, limit: usize) -> (Advice, Timestamp, Option<Steering>);
+}
+
+impl Advise for Guard {
+    fn tick(&self, now: Timestamp, reserved: u64, limit: usize) -> (Advice, Timestamp, Option<Steering>) {
         let mut inner = self.inner();
         if now < inner.next {
             return (inner.governor.advice, inner.next, None);
@@ -172,7 +179,9 @@ impl Guard {
         let steering = reason.map(|reason| Steering { level, reading, limit, admits, reason });
         (advice, inner.next, steering)
     }
+}
 
+impl Guard {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // A probe that panics leaves the last reading.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
