@@ -62,6 +62,17 @@ export interface TransferOptions {
   name?: string;
   /** Most files in flight. Default 10. */
   limit?: number;
+  /** Whether fewer than `limit` are sought that do as well. Default: no. */
+  adaptLimit?: boolean;
+  /** Requests a second to each host, and how many at once after a pause. Default: unbounded, and 1. */
+  hostRate?: number;
+  hostBurst?: number;
+  /** Requests a second to all hosts together. Default: unbounded. */
+  totalRate?: number;
+  /** Bytes a second, from all hosts together. Default: unbounded. */
+  bytesPerSecond?: number;
+  /** Sources pulled ahead, where hosts are several or have to wait. Default 64. */
+  lookAhead?: number;
   /** Whether files come as they are ready (default) or as they were listed. */
   order?: "ready" | "list";
   /** Retries in a row without progress. Default 4. */
@@ -192,6 +203,7 @@ export type ErrorCode =
   | "bad_header"
   | "bad_deflate"
   | "bad_zstd"
+  | "host_down"
   | "crc_mismatch"
   | "compressed_size_mismatch"
   | "duplicate_name"
@@ -253,7 +265,7 @@ export interface Stats {
   /** Files in flight, of at most `limit`; `requesting` to `received` tell what they are at. */
   inFlight: number;
   limit: number;
-  /** Sources pulled from the list; of these, waiting for memory, and read but not yet finished. */
+  /** Sources pulled from the list; of these, not in flight (they wait, or back off), and read but not yet finished. */
   pulled: number;
   queued: number;
   uncommitted: number;
@@ -268,6 +280,8 @@ export interface Stats {
   bytesOut: number;
   requests: number;
   retries: number;
+  /** Requests answered with 429 or 503. */
+  refusals: number;
   done: number;
   skipped: number;
   failed: number;

@@ -26,13 +26,16 @@ function bindgen() {
 }
 
 run("rustup", "target", "add", target);
-run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", "narrows-wasm");
-const built = `${folder}/${target}/wasm/narrows_wasm.wasm`;
-run(bindgen(), "--target", "web", "--no-typescript", "--out-dir", "npm/wasm", "--out-name", "narrows", built);
-const module = `${root}npm/wasm/narrows_bg.wasm`;
-run(`${root}node_modules/.bin/wasm-opt`, "-O3", "--strip-producers", "-o", module, module);
+const crates = { narrows: "narrows-wasm", batches: "narrows-wasm-batches" };
+for (const crate of Object.values(crates)) run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", crate);
+const module = (name) => `${root}npm/wasm/${name}_bg.wasm`;
+for (const [name, crate] of Object.entries(crates)) {
+  const built = `${folder}/${target}/wasm/${crate.replaceAll("-", "_")}.wasm`;
+  run(bindgen(), "--target", "web", "--no-typescript", "--out-dir", "npm/wasm", "--out-name", name, built);
+  run(`${root}node_modules/.bin/wasm-opt`, "-O3", "--strip-producers", "-o", module(name), module(name));
+}
 
-const base64 = readFileSync(module).toString("base64");
+const base64 = readFileSync(module("narrows")).toString("base64");
 writeFileSync(
   `${root}npm/inline.js`,
   `// The module inside, for where no second file can be served.
@@ -50,4 +53,7 @@ export const plan = (...args) => (init(), narrows.plan(...args));
 for (const file of ["LICENSE-MIT", "LICENSE-APACHE"]) copyFileSync(root + file, `${root}npm/${file}`);
 
 const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} KB`;
-console.log(`module ${kilobytes(statSync(module).size)}, gzipped ${kilobytes(gzipSync(readFileSync(module), { level: 9 }).length)}`);
+for (const name of Object.keys(crates)) {
+  const packed = gzipSync(readFileSync(module(name)), { level: 9 }).length;
+  console.log(`module ${name}: ${kilobytes(statSync(module(name)).size)}, gzipped ${kilobytes(packed)}`);
+}

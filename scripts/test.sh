@@ -26,7 +26,7 @@ cargo fmt --all --check
 step "clippy"
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet \
-    -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p wasm-tests \
+    -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p narrows-wasm-batches -p wasm-tests \
     --all-targets -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet -p narrows --lib -- -D warnings
 

@@ -51,6 +51,16 @@ function everywhere(run, place) {
     assert.deepEqual(seen, { ...seen, done: 96, failed: 0, peakIsWithin: true, reserved: 0 });
     assert.equal(seen.rows, await naiveRows());
   });
+  it("hands items over in batches, each once", async () => {
+    const seen = await run("batches");
+    assert.deepEqual(seen, { ...seen, once: true, adds: true, bounded: true });
+    assert.match(seen.health, /^buffer health: size=0\/100, utilization=0.0%/);
+    assert.match(seen.refused, /closed/);
+    assert.match(seen.unknown, /unknown option `batchItem`/);
+  });
+  it("keeps rates, and loses nothing to a refusal", async () => {
+    assert.deepEqual(await run("rates", origin.base), { kept: true, done: 6, refused: [1, 1] });
+  });
   it("reads a file in every way alike", async () => {
     assert.deepEqual(await run("ways", origin.base), { names: ["20260101004500.export.CSV"], lengths: "equal" });
   });

@@ -1,5 +1,6 @@
 // Compiled, never run: what users write must pass, and what is wrong must not.
 import { Budget, NarrowsError, init, memoryBytes, plan, stream, type NarrowsFile, type Stats } from "narrows";
+import { batches, type Ended } from "narrows/batches";
 import { NarrowsWorker, stream as inWorker } from "narrows/worker";
 
 async function usage(signal: AbortSignal): Promise<number> {
@@ -33,6 +34,16 @@ async function usage(signal: AbortSignal): Promise<number> {
   return total;
 }
 
+export async function inBatches(): Promise<number> {
+  const letters: Ended<{ id: number }>[] = [];
+  const buffer = batches<{ id: number }>({ batchItems: 50, overflow: "drop-oldest", onEnd: (ended) => letters.push(ended) });
+  const number: number = await buffer.push({ id: 1 }, { bytes: 20, priority: 1 });
+  await buffer.close();
+  for await (const batch of buffer) batch.settle(({ value, attempt }) => (value.id + attempt > 3 ? ["abandoned", "why"] : "delivered"));
+  return number + (await buffer.stats()).delivered;
+}
+// @ts-expect-error: no such policy
+batches({ overflow: "explode" });
 // @ts-expect-error: misspelt
 stream([], { limitt: 3 });
 // @ts-expect-error: no such order

@@ -76,14 +76,11 @@ impl BatchStats {
 /// One line for logs.
 impl fmt::Display for BatchStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "buffer health: size={}/{}, utilization={:.1}%, max_age={:.1}s, failed_batches={}",
-            self.items,
-            self.items_max,
-            self.utilisation() * 100.0,
-            self.max_age.as_secs_f64(),
-            self.failed_batches,
-        )
+        let Self { items, items_max, max_age, failed_batches, .. } = self;
+        // Tenths, by whole numbers: printing fractions would be a large part of a small module.
+        let percent = (self.utilisation() * 1000.0).round() as u64;
+        let age = max_age.saturating_add(Duration::from_millis(50)).as_millis() / 100;
+        write!(f, "buffer health: size={items}/{items_max}, utilization={}.{}%, ", percent / 10, percent % 10)?;
+        write!(f, "max_age={}.{}s, failed_batches={failed_batches}", age / 10, age % 10)
     }
 }
