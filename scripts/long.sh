@@ -16,6 +16,9 @@ step "the public interface beside the last release"
 ./scripts/semver.sh
 step "interleavings of threads"
 ./scripts/loom.sh
+step "containers, and an endpoint that is away for a minute"
+NARROWS_RUNS=20 cargo test -p native-tests --test containers
+NARROWS_DOWN_SECONDS=60 cargo test -p native-tests --test batches
 step "100,000 seeds"
 cargo run --profile sim -p narrows-sim -- 0..100000
 step "mutants"
@@ -31,3 +34,4 @@ fi
 step "benchmarks beside peers, and over distance"
 python3 benches/run.py
 python3 benches/distance.py
+python3 benches/limits.py

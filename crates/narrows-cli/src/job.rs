@@ -16,8 +16,8 @@ use futures_util::{
     future::{Either, join, select},
 };
 use narrows::{
-    Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, TempSpool, Window, for_each,
-    guard::Guard, respool::Respooler,
+    Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, Stats, TempSpool, Window,
+    for_each, guard::Guard, respool::Respooler,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -60,6 +60,7 @@ pub(crate) struct Job {
 struct Ended {
     recorder: Arc<Recorder>,
     guard: Option<Guard>,
+    stats: Stats,
     budget: Budget,
     to_stdout: bool,
     interrupted: bool,
@@ -70,7 +71,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a worker thread: a task there wakes others without waking another thread.
     let driven = runtime.block_on(runtime.spawn(drive(job, reporting.report.clone(), reporting.progress)));
-    let Ended { recorder, guard, budget, to_stdout, interrupted } = match driven {
+    let Ended { recorder, guard, stats, budget, to_stdout, interrupted } = match driven {
         Ok(driven) => driven?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
@@ -80,6 +81,8 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
         peak_charged_bytes: budget.peak(),
         budget_bytes: budget.capacity(),
         peak_rss_bytes: memory::peak_rss(),
+        limit: stats.limit,
+        in_flight_peak: stats.in_flight_peak,
         guard: guard.map(|guard| guard.stats().into()),
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
@@ -173,8 +176,9 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     if finite && (interrupted || context.unread.load(Relaxed)) {
         window.cancel_list().await;
     }
+    let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, guard, budget, to_stdout, interrupted })
+    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be

@@ -48,6 +48,9 @@ pub(crate) struct Summary {
     pub(crate) peak_charged_bytes: u64,
     pub(crate) budget_bytes: u64,
     pub(crate) peak_rss_bytes: Option<u64>,
+    /// Most transfers at once: allowed at the end, and had at any time.
+    pub(crate) limit: u64,
+    pub(crate) in_flight_peak: u64,
     /// What a guard has done, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) guard: Option<Guarded>,

@@ -54,6 +54,6 @@ impl<C: Clock> Handle<C> {
 
     /// A snapshot of the window's counters.
     pub fn stats(&self) -> Stats {
-        self.ledger.snapshot(self.clock.now(), &self.budget, self.slots.limit())
+        self.ledger.snapshot(self.clock.now(), &self.budget, self.slots.open())
     }
 }

@@ -79,7 +79,7 @@ pub struct Stats {
     pub in_flight: u64,
     /// Transfers that are over, whose consumer has yet to commit or to let go of them.
     pub uncommitted: u64,
-    /// Most transfers that may be in flight.
+    /// Most transfers that may be in flight now: the limit, or what a guard or the search for it leaves.
     pub limit: u64,
     /// Most transfers that were in flight at once.
     pub in_flight_peak: u64,

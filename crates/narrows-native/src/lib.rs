@@ -5,6 +5,7 @@
 //! drives windows ([`for_each`], [`blocking`], [`reader`]) takes any adapter, not this one's alone.
 #![forbid(unsafe_code)]
 
+pub mod batches;
 pub mod blocking;
 mod client;
 mod clock;
