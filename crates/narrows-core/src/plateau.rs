@@ -14,8 +14,10 @@ use crate::clock::Timestamp;
 /// Gain for which more transfers are worth having, and loss for which fewer are not.
 const GAIN: f64 = 1.05;
 const LOSS: f64 = 0.975;
-/// How long a limit is measured: at first, and once it has settled.
-const EPOCH: (Duration, Duration) = (Duration::from_millis(400), Duration::from_millis(1500));
+/// How long a limit is measured once it has settled.
+const EPOCH: Duration = Duration::from_millis(1500);
+/// At first, no less than this, until each place has been taken twice, and no more than that.
+const FIRST_EPOCH: (Duration, Duration) = (Duration::from_millis(150), Duration::from_secs(1));
 /// Where the search begins.
 const START: usize = 4;
 /// Epochs of rest between two tries once it has settled.
@@ -28,6 +30,7 @@ pub(crate) struct Plateau {
     phase: Phase,
     since: Option<Timestamp>,
     bytes_before: u64,
+    requests_before: u64,
     /// Whether all places were taken at every look since.
     was_full: bool,
     /// The epoch begins anew once the change has had its effect.
@@ -57,8 +60,9 @@ impl Plateau {
             phase: Phase::Doubling,
             since: None,
             bytes_before: 0,
+            requests_before: 0,
             was_full: true,
-            settles: true,
+            settles: false,
             base: 0.0,
         }
     }
@@ -67,15 +71,26 @@ impl Plateau {
         self.limit
     }
 
-    /// A look at the window: bytes received so far, transfers in flight. Gives the limit from now on.
-    pub(crate) fn observe(&mut self, now: Timestamp, bytes: u64, in_flight: usize) -> usize {
+    /// A look at the window: bytes received and requests made so far, transfers in flight. Gives the
+    /// limit from now on.
+    pub(crate) fn observe(&mut self, now: Timestamp, bytes: u64, requests: u64, in_flight: usize) -> usize {
         self.was_full &= in_flight >= self.limit;
-        let since = *self.since.get_or_insert(now);
-        let epoch = if self.phase == Phase::Doubling { EPOCH.0 } else { EPOCH.1 };
+        let Some(since) = self.since else {
+            (self.since, self.bytes_before, self.requests_before) = (Some(now), bytes, requests);
+            return self.limit;
+        };
         let time = now.since(since);
-        if time < epoch {
+        let is_over = match self.phase {
+            Phase::Doubling => {
+                let twice = requests - self.requests_before >= 2 * self.limit as u64;
+                (twice && time >= FIRST_EPOCH.0) || time >= FIRST_EPOCH.1
+            }
+            _ => time >= EPOCH,
+        };
+        if !is_over {
             return self.limit;
         }
+        self.requests_before = requests;
         let rate = (bytes - self.bytes_before) as f64 / time.as_secs_f64();
         let counts = self.was_full && !std::mem::replace(&mut self.settles, false);
         (self.since, self.bytes_before, self.was_full) = (Some(now), bytes, true);
@@ -128,7 +143,7 @@ impl Plateau {
 
     fn set(&mut self, limit: usize, phase: Phase) {
         let limit = limit.clamp(1, self.most);
-        self.settles = limit != self.limit;
+        self.settles = limit != self.limit && phase != Phase::Doubling;
         (self.limit, self.phase) = (limit, phase);
     }
 }
@@ -146,7 +161,7 @@ mod tests {
             let limit = plateau.limit();
             let noise = 1.0 + (prng.below(2 * noise + 1) as f64 - noise as f64) / 100.0;
             bytes += rate(limit) / 5.0 * noise;
-            plateau.observe(Timestamp(Duration::from_millis(tick * 200)), bytes as u64, limit);
+            plateau.observe(Timestamp(Duration::from_millis(tick * 200)), bytes as u64, tick * 100, limit);
         }
         (plateau.limit(), bytes)
     }
@@ -182,7 +197,7 @@ mod tests {
     fn a_list_that_comes_slowly_says_nothing_of_the_path() {
         let mut plateau = Plateau::new(50);
         for tick in 0..100 {
-            plateau.observe(Timestamp(Duration::from_millis(tick * 200)), tick * 1000, 1);
+            plateau.observe(Timestamp(Duration::from_millis(tick * 200)), tick * 1000, tick, 1);
         }
         assert_eq!(plateau.limit(), START);
     }

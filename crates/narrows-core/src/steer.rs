@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often the search for the limit looks.
-const EVERY: Duration = Duration::from_millis(100);
+const EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) struct Steer<C: Clock> {
     guard: Option<Arc<dyn Advise>>,
@@ -64,11 +64,11 @@ impl<C: Clock> Steer<C> {
         if let Some(plateau) = &mut self.plateau {
             if now >= self.next_look {
                 self.next_look = now + EVERY;
-                let (bytes, in_flight) = {
-                    let counters = ledger.lock();
-                    (counters.stats.bytes_in, counters.stats.in_flight as usize)
+                let (bytes, requests, in_flight) = {
+                    let stats = &ledger.lock().stats;
+                    (stats.bytes_in, stats.requests, stats.in_flight as usize)
                 };
-                plateau.observe(now, bytes, in_flight);
+                plateau.observe(now, bytes, requests, in_flight);
             }
             next = next.min(self.next_look);
             limit = limit.min(plateau.limit());
