@@ -2,29 +2,13 @@
 // batches.d.ts; the buffer and its rules are in the module, the items stay here.
 
 import { ignore, invalid } from "./errors.js";
+import { loader } from "./loading.js";
 import load, { RawBatches } from "./wasm/batches.js";
 
 export { NarrowsError } from "./errors.js";
 
-let loading;
-
 /** Loads the module; further calls give the same promise. A failed load may be tried again. */
-export function init(input) {
-  loading ??= instantiate(input).catch((error) => {
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
-
-async function instantiate(input) {
-  input ??= new URL("./wasm/batches_bg.wasm", import.meta.url);
-  // Node's fetch() reads no files. `getBuiltinModule` is no import that a bundler would look for.
-  if (input instanceof URL && input.protocol === "file:") {
-    input = process.getBuiltinModule("node:fs").readFileSync(input);
-  }
-  await load({ module_or_path: input });
-}
+export const init = loader(load, () => new URL("./wasm/batches_bg.wasm", import.meta.url), ignore);
 
 /** A buffer that batches are taken from. */
 export const batches = (options) => new Batches(options);

@@ -3,31 +3,21 @@
 import load, { RawBudget, RawStream, plan as rawPlan } from "./wasm/narrows.js";
 import { Budget } from "./budget.js";
 import { ignore, rethrow } from "./errors.js";
+import { loader } from "./loading.js";
 import { takeBack } from "./readable.js";
 import { makeStream } from "./stream.js";
 
 export { Budget } from "./budget.js";
 export { NarrowsError } from "./errors.js";
 
-let loading, memory;
+let memory;
 
 /** Loads the module; further calls give the same promise. A failed load may be tried again. */
-export function init(input) {
-  loading ??= instantiate(input).catch((error) => {
-    loading = undefined;
-    throw error;
-  });
-  return loading;
-}
-
-async function instantiate(input) {
-  input ??= new URL("./wasm/narrows_bg.wasm", import.meta.url);
-  // Node's fetch() reads no files. `getBuiltinModule` is no import that a bundler would look for.
-  if (input instanceof URL && input.protocol === "file:") {
-    input = process.getBuiltinModule("node:fs").readFileSync(input);
-  }
-  ({ memory } = await load({ module_or_path: input }));
-}
+export const init = loader(
+  load,
+  () => new URL("./wasm/narrows_bg.wasm", import.meta.url),
+  (module) => ({ memory } = module),
+);
 
 /** Bytes of WebAssembly memory. It grows and never shrinks. */
 export const memoryBytes = () => memory?.buffer.byteLength ?? 0;
