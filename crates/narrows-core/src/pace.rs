@@ -119,10 +119,15 @@ impl Pace {
         if self.cut_at.is_some_and(|cut| now.since(cut) > FORGOTTEN_AFTER) {
             *self = Self { serving: self.serving, ..Self::default() };
         }
-        if now.since(self.measured_since) > MEASURED_FOR {
+        match now.since(self.measured_since) {
+            // The first one, or the first after a pause, which says nothing of what is borne.
+            age if self.measured == 0 || age > 2 * MEASURED_FOR => (self.measured_since, self.measured) = (now, 0),
             // Half of the time and half of the answers, so that a measure is never of nothing.
-            self.measured_since = self.measured_since + now.since(self.measured_since) / 2;
-            self.measured /= 2;
+            age if age > MEASURED_FOR => {
+                self.measured_since = self.measured_since + age / 2;
+                self.measured /= 2;
+            }
+            _ => {}
         }
         self.measured = self.measured.saturating_add(1);
         self.note_gap(sent);
@@ -239,7 +244,10 @@ impl Pace {
 
     /// Answers a second, lately.
     fn measured_rate(&self, now: Timestamp) -> f64 {
-        f64::from(self.measured.max(1)) / now.since(self.measured_since).max(MEASURED_OVER).as_secs_f64()
+        if self.measured == 0 {
+            return 1.0; // nothing was ever borne
+        }
+        f64::from(self.measured) / now.since(self.measured_since).max(MEASURED_OVER).as_secs_f64()
     }
 }
 
@@ -286,6 +294,19 @@ mod tests {
         let before = pace.rate().unwrap();
         assert_eq!(pace.refused(at(900), at(890)), Cut::Rate);
         assert!(pace.rate().unwrap() < before);
+    }
+
+    #[test]
+    fn what_is_measured_does_not_depend_on_when_it_began() {
+        let rate_after = |start: u64| {
+            let mut pace = Pace::default();
+            pace.accepted(at(start), at(start), 9);
+            pace.closed();
+            pace.refused(at(start + 1), at(start + 1));
+            pace.refused(at(start + 3), at(start + 3));
+            pace.rate().unwrap()
+        };
+        assert_eq!(rate_after(5), rate_after(3_600_000));
     }
 
     #[test]
