@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt;
 use narrows_core::{
-    Budget, Clock, Options, Order, Stats, Timestamp, Window,
+    Budget, Clock, Options, Order, RetryPolicy, Stats, Timestamp, Window,
     fetch::{Body, Fetch, FetchError, FetchErrorKind, Head, Profile, Request, Response},
     hosts::{Hosts, Politeness},
     rate::Rate,
@@ -32,6 +32,8 @@ struct Manner {
     retry_after: Option<Duration>,
     /// It refuses everything.
     is_out: bool,
+    /// And until then.
+    out_until: Duration,
     round_trip: Duration,
     body_bytes: usize,
     bytes_per_second: f64,
@@ -43,6 +45,7 @@ const FAST: Manner = Manner {
     refuses_with: 503,
     retry_after: None,
     is_out: false,
+    out_until: Duration::ZERO,
     round_trip: Duration::from_millis(1),
     body_bytes: 1000,
     bytes_per_second: 1e8,
@@ -54,6 +57,9 @@ struct Seen {
     refused: u64,
     open: usize,
     last: Option<Timestamp>,
+    /// What it asked for with `Retry-After`, and how often it was asked all the same.
+    blocked_until: Timestamp,
+    asked_too_early: u64,
     /// When its last body had come.
     finished: Timestamp,
 }
@@ -78,8 +84,10 @@ impl Origin {
         let interval = manner.requests.map(|rate| Duration::from_secs_f64(1.0 / rate));
         let too_soon = seen.last.zip(interval).is_some_and(|(last, interval)| now.since(last) < interval);
         let too_many = manner.bodies.is_some_and(|most| seen.open >= most);
-        if manner.is_out || too_soon || too_many {
+        seen.asked_too_early += u64::from(now < seen.blocked_until);
+        if manner.is_out || now.0 < manner.out_until || too_soon || too_many {
             seen.refused += 1;
+            seen.blocked_until = now + manner.retry_after.unwrap_or_default();
             return Head { status: manner.refuses_with, retry_after: manner.retry_after, ..Head::default() };
         }
         seen.last = Some(now);
@@ -367,6 +375,59 @@ fn a_host_that_is_down_fails_its_sources_without_asking() {
     assert_eq!(ran.stats.failed, 2000);
     assert!(ran.requests() < 100, "{} requests", ran.requests());
     assert!(ran.seconds < 120.0, "{} s", ran.seconds);
+}
+
+#[test]
+fn what_the_host_refuses_costs_no_source_a_retry() {
+    for manner in [Manner { requests: Some(30.0), ..FAST }, Manner { bodies: Some(2), bytes_per_second: 1e5, ..FAST }] {
+        let retry = RetryPolicy::new().retries_max(0);
+        // The first volley finds a host that has not answered yet: there, a refusal is the source's.
+        let ran = run(one(manner), files("a", 200), Options::new().retry(retry));
+        assert!(ran.stats.done >= 190, "{:?}", ran.stats);
+    }
+}
+
+#[test]
+fn retry_after_is_for_the_whole_host() {
+    let manner = Manner { requests: Some(1.0), retry_after: Some(Duration::from_secs(5)), ..FAST };
+    let ran = run(one(manner), files("a", 60), Options::new());
+    let early = ran.seen.borrow()["a"].asked_too_early;
+    assert_eq!(ran.stats.done, 60, "{:?}", ran.stats);
+    assert!(early <= 10, "asked {early} times while it wanted not to be");
+}
+
+#[test]
+fn a_host_that_has_recovered_is_as_good_as_before() {
+    let world = World::new(7);
+    let manner = Manner { out_until: Duration::from_secs(90), round_trip: Duration::from_secs(1), ..FAST };
+    let origin = Origin::new(&world, one(manner));
+    let hosts = Hosts::new(Politeness::new());
+    let budget = Budget::new(64 << 20);
+    let window = |count| {
+        let options = Options::new().hosts(hosts.clone()).block_bytes(4096);
+        Window::from_iter(files("a", count), origin.clone(), world.clock(), &budget, options).unwrap()
+    };
+    let (mut first, mut second) = (window(300), window(200));
+    let (handle, clock) = (second.handle(), world.clone());
+    world.spawn("consumer", async move {
+        while let Some(mut file) = first.next().await {
+            assert!(file.next_block().await.is_err());
+        }
+        clock.sleep(Duration::from_secs(400)).await;
+        let began = clock.elapsed();
+        while let Some(mut file) = second.next().await {
+            while let Ok(Some(_)) = file.next_block().await {}
+            file.finish();
+        }
+        let took = clock.elapsed() - began;
+        assert!(took < Duration::from_secs(60), "{took:?} for what takes 20 s, ten at a time");
+    });
+    let mut tasks = Tasks::of(&world);
+    while !tasks.names().is_empty() {
+        tasks.step().unwrap();
+    }
+    assert_eq!(handle.stats().done, 200, "{:?}", handle.stats());
+    assert!(hosts.stats().iter().all(|host| !host.is_down), "{:?}", hosts.stats());
 }
 
 #[test]
