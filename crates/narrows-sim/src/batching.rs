@@ -251,7 +251,8 @@ impl Course {
         ensure(told.values().all(|ends| ends.len() == 1), "an item ended twice")?;
         ensure(stats.items <= self.plan.options.items_max as u64, "more items than there may be")?;
         ensure(stats.bytes <= self.plan.options.bytes_max, "more bytes than there may be")?;
-        ensure(stats.bytes <= stats.reserved, "bytes that are not the budget's")?;
+        let wanted = stats.bytes.max(self.plan.options.item_bytes_max);
+        ensure(stats.reserved == wanted, "more or less reserved than what is held, or one item")?;
         ensure(stats.reserved <= self.budget.reserved(), "a reservation the budget does not know of")?;
         ensure(self.budget.reserved() <= self.plan.budget, "a budget overdrawn")?;
         let most = (self.plan.options.in_flight_max * self.plan.options.batch_items) as u64;
