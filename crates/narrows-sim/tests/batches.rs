@@ -345,6 +345,19 @@ fn who_waits_for_room_gets_it_in_order_and_makes_a_batch_due() {
 }
 
 #[test]
+fn want_of_room_makes_a_batch_due() {
+    let (world, budget) = (World::new(3), Budget::new(8 << 20));
+    let options = BatchOptions::new().bytes_max(1000).item_bytes_max(400).flush_after(HOUR);
+    let (batches, _) = open(&world, &budget, options);
+    (0..2).for_each(|value| drop(batches.try_push(Item::new(value, 400))));
+    assert!(batches.next_batch().now_or_never().is_none(), "neither full nor old");
+    let mut third = batches.push(Item::new(2, 400));
+    assert!((&mut third).now_or_never().is_none());
+    batches.next_batch().now_or_never().flatten().unwrap().commit();
+    assert!(third.now_or_never().is_some());
+}
+
+#[test]
 fn a_push_that_is_given_up_holds_nobody_up() {
     let (world, budget) = (World::new(3), Budget::new(8 << 20));
     let (batches, _) = open(&world, &budget, BatchOptions::new().items_max(1));

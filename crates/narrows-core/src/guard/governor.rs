@@ -130,6 +130,7 @@ mod tests {
         let mut governor = Governor::default();
         let shrunk: Vec<_> = (0..8).map(|second| transfers(observe(&mut governor, second, 90))).collect();
         assert_eq!(shrunk, [7, 4, 3, 2, 1, 1, 1, 1]);
+        assert_eq!(super::super::most(0.001, 10), 1, "also where another window's limit is smaller");
         assert!(governor.advice.admits, "never below one, and never stopped below 92 %");
         let grown: Vec<_> = (8..20).map(|second| transfers(observe(&mut governor, second, 50))).collect();
         assert_eq!(grown, [1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5]);
