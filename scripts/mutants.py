@@ -57,7 +57,7 @@ MUTANTS = [
     ("ticket: a pulled source that is dropped is told to nobody", CORE + "ticket.rs", "if let Stage::Queued | Stage::Over(_) = self.stage {", "if let Stage::Over(_) = self.stage {", SIM),
     ("ticket: observers are not told", CORE + "ticket.rs", "self.ledger.tell_ended(report.clone());", "", SIM),
     ("delivery: dropping one does not end it", CORE + "delivery.rs", "        if !self.is_settled {", "        if false {", SIM),
-    ("window: what waits for memory is forgotten when it is cancelled", CORE + "window.rs", "        self.admitting = None; // its ticket tells that it is cancelled", "        if let Some(admission) = self.admitting.take() {\n            std::mem::forget(admission.ticket);\n        }", SIM),
+    ("window: what waits for memory is forgotten when it is cancelled", CORE + "window.rs", "        self.admitting = None; // its ticket tells that it is cancelled", "        if let Some(admission) = self.admitting.take() {\n            std::mem::forget(admission.waiting);\n        }", SIM),
     ("lease: a block too many waits for ever", CORE + "lease.rs", "            return Err(BlocksHeld(state.blocks_out));", "            return Err(BlocksHeld(0));", SIM),
     ("stall: a wait for others is not told of", CORE + "stall.rs", "if moves == watched.moves {", "if false {", SIM),
     ("stall: a slow consumer of its own is taken for one", CORE + "stall.rs", "if self.is_told || holds {", "if self.is_told {", SIM),
