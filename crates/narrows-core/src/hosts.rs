@@ -17,6 +17,7 @@ use crate::{
     clock::Timestamp,
     pace::{Cut, Pace},
     rate::{Gcra, Rate},
+    retry::doubled,
 };
 
 /// How long a host that is down is left alone: at first, and at most.
@@ -211,17 +212,9 @@ impl Hosts {
         let host = table.hosts.of(name);
         host.in_flight += 1;
         host.touched = now;
-        drop(table);
-        let state = if is_down { Asks::Down } else { Asks::None };
-        Pick::Take(
-            at,
-            Permit { hosts: self.clone(), name: name.clone(), asks: state, counts_bytes: self.counts_bytes() },
-        )
-    }
-
-    fn counts_bytes(&self) -> bool {
-        let politeness = &self.table().politeness;
-        politeness.bytes.is_some() || politeness.host_bytes.is_some()
+        let asks = if is_down { Asks::Down } else { Asks::None };
+        let counts_bytes = table.politeness.bytes.is_some() || table.politeness.host_bytes.is_some();
+        Pick::Take(at, Permit { hosts: self.clone(), name: name.clone(), asks, counts_bytes })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -301,7 +294,7 @@ impl Host {
         self.refused_at = Some(now);
         self.refusals = self.refusals.saturating_add(1);
         if let Some(doublings) = self.refusals.checked_sub(REFUSALS_IN_PASSING) {
-            let wait = BLOCKED_FOR.0.saturating_mul(1 << doublings.min(16)).min(BLOCKED_FOR.1);
+            let wait = doubled(BLOCKED_FOR.0, doublings, BLOCKED_FOR.1);
             self.blocked_until = self.blocked_until.max(now + wait);
         }
         if self.refusals >= breaker_after.max(1) {
@@ -316,7 +309,8 @@ pub(crate) struct Permit {
     hosts: Hosts,
     name: Arc<str>,
     asks: Asks,
-    counts_bytes: bool,
+    /// Whether a rate of bytes is to be kept.
+    pub(crate) counts_bytes: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -416,11 +410,8 @@ impl Permit {
         }
     }
 
-    /// Bytes came.
+    /// Bytes came, where they are counted.
     pub(crate) fn received(&self, now: Timestamp, bytes: u64) {
-        if !self.counts_bytes {
-            return;
-        }
         let mut table = self.hosts.table();
         let Table { politeness, hosts, bytes: all, .. } = &mut *table;
         if let Some(rate) = politeness.bytes {
@@ -433,9 +424,6 @@ impl Permit {
 
     /// The time before which no more bytes are wanted, if it is to come.
     pub(crate) fn bytes_wait(&self, now: Timestamp) -> Option<Timestamp> {
-        if !self.counts_bytes {
-            return None;
-        }
         let table = self.hosts.table();
         let all = table.politeness.bytes.map(|rate| table.bytes.ready_at(rate));
         let own = table.hosts.get(&self.name).zip(table.politeness.host_bytes);

@@ -18,6 +18,7 @@
 //! * [`Report`]: how a source ended; one for each, told to every [`Observer`].
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod answer;
 pub mod batch;
 mod blocks;

@@ -88,14 +88,22 @@ impl RetryPolicy {
             let spread = jitter(self.backoff_min.min(asked.max(Duration::from_millis(1))), prng);
             return (asked <= self.retry_after_max).then(|| asked + spread);
         }
-        let doublings = failures.saturating_sub(1).min(30);
-        let ceiling = self.backoff_min.saturating_mul(1 << doublings).min(self.backoff_max);
-        Some(jitter(ceiling, prng))
+        Some(backoff(failures, self.backoff_min, self.backoff_max, prng))
     }
 }
 
+/// The wait before the `nth` time, from 1: a random part of a ceiling that doubles each time.
+pub(crate) fn backoff(nth: u32, first: Duration, most: Duration, prng: &mut Prng) -> Duration {
+    jitter(doubled(first, nth.saturating_sub(1), most), prng)
+}
+
+/// `first`, doubled so often, and no more than `most`.
+pub(crate) fn doubled(first: Duration, doublings: u32, most: Duration) -> Duration {
+    first.saturating_mul(1 << doublings.min(30)).min(most)
+}
+
 /// A random part of `ceiling`.
-pub(crate) fn jitter(ceiling: Duration, prng: &mut Prng) -> Duration {
+fn jitter(ceiling: Duration, prng: &mut Prng) -> Duration {
     let nanos = u64::try_from(ceiling.as_nanos()).unwrap_or(u64::MAX - 1);
     Duration::from_nanos(prng.below(nanos.saturating_add(1)))
 }

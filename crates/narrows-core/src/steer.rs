@@ -1,8 +1,9 @@
 //! What steers a window while it runs: the guard of memory, and the search for the limit.
 
-use std::{pin::Pin, sync::Arc, task::Context, time::Duration};
+use std::{sync::Arc, task::Context, time::Duration};
 
 use crate::{
+    alarm::Alarm,
     budget::Budget,
     clock::{Clock, Timestamp},
     guard::{Advice, Advise, most},
@@ -22,15 +23,19 @@ pub(crate) struct Steer<C: Clock> {
     /// Of the advice, what has been followed.
     exceptions: u64,
     evictions: u64,
-    timer: Option<C::Sleep>,
+    /// The limit that was seen last, and when it is to be looked again.
+    limit: usize,
+    due: Timestamp,
+    alarm: Alarm<C>,
     next_look: Timestamp,
 }
 
 impl<C: Clock> Steer<C> {
     pub(crate) fn new(options: &Options) -> Self {
         let plateau = options.adapts_limit.then(|| Plateau::new(options.limit));
-        let (guard, advice, timer, next_look) = (options.guard.clone(), None, None, Timestamp::default());
-        Self { guard, plateau, advice, exceptions: 0, evictions: 0, timer, next_look }
+        let (guard, limit, alarm) = (options.guard.clone(), options.limit, Alarm::default());
+        let (due, next_look) = (Timestamp::default(), Timestamp::default());
+        Self { guard, plateau, advice: None, exceptions: 0, evictions: 0, limit, due, alarm, next_look }
     }
 
     /// Follows what has changed, and wakes the task when it is to look again. Gives how many
@@ -48,18 +53,19 @@ impl<C: Clock> Steer<C> {
         }
         // Twice at most: a clock whose sleeps are over at once is looked at again later.
         for _ in 0..2 {
-            let next = self.look(clock.now(), budget, slots, ledger);
-            let timer = self.timer.insert(clock.sleep_until(next));
-            if Pin::new(timer).poll(cx).is_pending() {
+            let is_early = self.alarm.poll(clock, cx, self.due).is_pending();
+            if is_early && self.limit == slots.limit() {
                 break;
             }
+            self.limit = slots.limit();
+            self.due = self.look(clock.now(), budget, slots, ledger);
         }
         let evictions = self.advice.map_or(0, |advice| advice.evictions);
         evictions - std::mem::replace(&mut self.evictions, evictions)
     }
 
     fn look(&mut self, now: Timestamp, budget: &Budget, slots: &Slots, ledger: &Ledger) -> Timestamp {
-        let mut limit = slots.limit();
+        let mut limit = self.limit;
         let mut next = Timestamp(Duration::MAX);
         if let Some(plateau) = &mut self.plateau {
             if now >= self.next_look {
@@ -79,8 +85,11 @@ impl<C: Clock> Steer<C> {
                 // What was advised before this window is none of its own.
                 (self.exceptions, self.evictions) = (advice.exceptions, advice.evictions);
             }
-            self.advice = Some(advice);
-            budget.set_target((budget.capacity() as f64 / advice.ratio) as u64);
+            // A target that others have set stays as it is while reality asks for none.
+            let before = self.advice.replace(advice).map_or(1.0, |advice| advice.ratio);
+            if advice.ratio != before {
+                budget.set_target((budget.capacity() as f64 / advice.ratio) as u64);
+            }
             limit = most(advice.share, limit);
             next = next.min(due);
             if let Some(steering) = steering {

@@ -17,6 +17,7 @@ use futures_core::Stream;
 use futures_util::stream::{self, FuturesUnordered};
 
 use crate::{
+    alarm::Alarm,
     budget::{Budget, Claim, Reservation},
     clock::{Clock, Timestamp},
     delivery::Delivery,
@@ -87,7 +88,7 @@ pub struct Window<F: Fetch, C: Clock, S> {
     /// The next source to begin, waiting for memory: never more than one.
     admitting: Option<Admission<F, C>>,
     /// Wakes when a host may be asked again.
-    timer: Option<C::Sleep>,
+    alarm: Alarm<C>,
     steer: Steer<C>,
     /// Nothing more is pulled: the list has ended, or the window was cancelled.
     exhausted: bool,
@@ -168,7 +169,7 @@ where
             next_index: 0,
             look_ahead: LookAhead::new(if options.order == Order::List { 1 } else { options.look_ahead }),
             admitting: None,
-            timer: None,
+            alarm: Alarm::default(),
             steer: Steer::new(&options),
             exhausted: false,
             list_ended: false,
@@ -313,8 +314,8 @@ where
             }
             // A failed one has left its place already, and is held until somebody takes it.
             let waiting = self.undelivered + self.ready.len();
-            let is_full = !self.slots.is_free() || waiting >= self.slots.open();
-            let is_full = is_full || !self.steer.admits(self.slots.taken());
+            let is_full =
+                !self.slots.is_free() || waiting >= self.slots.open() || !self.steer.admits(self.slots.taken());
             if is_full && !(self.exhausted && self.look_ahead.is_empty()) {
                 return Poll::Pending;
             }
@@ -342,13 +343,10 @@ where
             if self.exhausted && self.look_ahead.is_empty() {
                 return Poll::Ready(());
             }
-            if let Some(until) = until {
-                let timer = self.timer.insert(self.clock.sleep_until(until));
-                if Pin::new(timer).poll(cx).is_ready() {
-                    continue;
-                }
+            match until {
+                Some(until) => ready!(self.alarm.poll(&self.clock, cx, until)),
+                None => return Poll::Pending,
             }
-            return Poll::Pending;
         }
     }
 

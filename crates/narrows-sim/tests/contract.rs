@@ -1,5 +1,7 @@
 //! Lines of the contract that want a course of events of their own rather than a seed's.
 
+mod told;
+
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -7,37 +9,20 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt};
 use narrows_core::{
-    Budget, FailureKind, Observer, Options, Outcome, Report, Source, Window,
+    Budget, FailureKind, Options, Outcome, Report, Source, Window,
     report::Stall,
     testing::{Fault, MemoryFetch, SkippingClock},
     unpack,
 };
 use narrows_sim::{Style, Tasks, World, zip};
+use told::Told;
 
-/// Keeps what a window tells.
-#[derive(Clone, Default)]
-struct Told {
-    reports: Arc<Mutex<Vec<Report>>>,
-    stalls: Arc<Mutex<Vec<Stall>>>,
-}
-
-impl Observer for Told {
-    fn ended(&self, report: &Report) {
-        self.reports.lock().unwrap().push(report.clone());
-    }
-
-    fn stalled(&self, stall: &Stall) {
-        self.stalls.lock().unwrap().push(stall.clone());
-    }
-}
-
-impl Told {
-    fn outcomes(&self) -> Vec<(u64, &'static str)> {
-        let mut outcomes: Vec<_> =
-            self.reports.lock().unwrap().iter().map(|report| (report.index, report.outcome.name())).collect();
-        outcomes.sort_unstable();
-        outcomes
-    }
+/// The index and the outcome of each report, in the list's order.
+fn outcomes(told: &Told) -> Vec<(u64, &'static str)> {
+    let mut outcomes: Vec<_> =
+        told.reports.lock().unwrap().iter().map(|report| (report.index, report.outcome.name())).collect();
+    outcomes.sort_unstable();
+    outcomes
 }
 
 fn served(count: u32) -> MemoryFetch {
@@ -104,7 +89,7 @@ fn a_slow_consumer_that_holds_everything_is_no_stall() {
         tasks.step().unwrap();
     }
     assert!(told.stalls.lock().unwrap().is_empty());
-    assert_eq!(told.outcomes(), [(0, "done"), (1, "done"), (2, "done")]);
+    assert_eq!(outcomes(&told), [(0, "done"), (1, "done"), (2, "done")]);
 }
 
 #[test]
@@ -121,9 +106,9 @@ fn every_source_of_a_list_is_told_of_when_it_is_cancelled() {
     window.cancel_list().now_or_never().unwrap();
     drop(window);
     let before: Vec<_> = (1..9).map(|index| (index, "cancelled")).collect();
-    assert_eq!(told.outcomes(), before, "all but the one in hand");
+    assert_eq!(outcomes(&told), before, "all but the one in hand");
     first.finish();
-    assert_eq!(told.outcomes().len(), 9, "and that one was left unread");
+    assert_eq!(outcomes(&told).len(), 9, "and that one was left unread");
 }
 
 #[test]
@@ -136,7 +121,7 @@ fn what_came_is_not_done_before_it_is_committed() {
     for index in 0..3 {
         let mut file = window.next().now_or_never().flatten().unwrap();
         while file.next_block().now_or_never().unwrap().unwrap().is_some() {}
-        assert!(file.proof().is_some() && told.outcomes().len() == index);
+        assert!(file.proof().is_some() && outcomes(&told).len() == index);
         assert_eq!((budget.reserved(), window.stats().uncommitted), (0, 1), "it holds no memory, no place");
         match index {
             0 => drop(file.finish()),
@@ -144,7 +129,7 @@ fn what_came_is_not_done_before_it_is_committed() {
             _ => drop(file),
         }
     }
-    assert_eq!(told.outcomes(), [(0, "done"), (1, "failed"), (2, "cancelled")]);
+    assert_eq!(outcomes(&told), [(0, "done"), (1, "failed"), (2, "cancelled")]);
     let stats = window.stats();
     assert_eq!((stats.done, stats.failed, stats.cancelled, stats.uncommitted), (1, 1, 1, 0));
 }
@@ -221,7 +206,7 @@ fn a_line_that_is_no_source_fails_in_its_turn() {
         while let Ok(Some(_)) = file.next_block().now_or_never().unwrap() {}
         file.finish();
     }
-    assert_eq!(told.outcomes(), [(0, "done"), (1, "failed"), (2, "done")]);
+    assert_eq!(outcomes(&told), [(0, "done"), (1, "failed"), (2, "done")]);
 }
 
 #[test]
@@ -260,7 +245,7 @@ fn an_observer_may_end_other_sources_and_may_panic() {
         held.lock().unwrap().push(window.next().now_or_never().flatten().unwrap());
     }
     drop(first);
-    assert_eq!(told.outcomes(), [(0, "cancelled"), (1, "cancelled"), (2, "cancelled")]);
+    assert_eq!(outcomes(&told), [(0, "cancelled"), (1, "cancelled"), (2, "cancelled")]);
 }
 
 #[test]

@@ -1,39 +1,26 @@
 //! Windows that are steered while they run: by a guard of memory, and by the search for the limit that
 //! a path needs.
 
+mod told;
+
 use std::{
     cell::Cell,
     rc::Rc,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use narrows_core::{
-    Budget, Observer, Options, Report, Window,
-    guard::{Guard, Reading, Steering},
+    Budget, Options, Window,
+    guard::{Guard, Reading},
     testing::MemoryFetch,
 };
 use narrows_sim::{SimClock, Tasks, World};
-
-#[derive(Clone, Default)]
-struct Told {
-    reports: Arc<Mutex<Vec<Report>>>,
-    steerings: Arc<Mutex<Vec<Steering>>>,
-}
-
-impl Observer for Told {
-    fn ended(&self, report: &Report) {
-        self.reports.lock().unwrap().push(report.clone());
-    }
-
-    fn steered(&self, steering: &Steering) {
-        self.steerings.lock().unwrap().push(steering.clone());
-    }
-}
+use told::Told;
 
 type Files = Window<MemoryFetch, SimClock, futures_util::stream::Iter<std::vec::IntoIter<String>>>;
 
@@ -43,6 +30,14 @@ fn window(world: &World, files: u32, options: Options, told: &Told) -> (Files, B
     let urls: Vec<String> = (0..files).map(|index| format!("mem://{index}")).collect();
     let budget = Budget::new(64 << 20);
     (Window::from_iter(urls, fetch, world.clock(), &budget, options).unwrap().observed_by(told.clone()), budget)
+}
+
+/// Reads one file after another.
+async fn read<S: Stream<Item = String> + Unpin>(mut window: Window<Slow, SimClock, S>) {
+    while let Some(mut file) = window.next().await {
+        while file.next_block().await.unwrap().is_some() {}
+        file.finish();
+    }
 }
 
 /// Takes each file and works on it for a second; gives the most that were worked on, over time.
@@ -120,14 +115,9 @@ fn what_is_sent_back_to_the_queue_comes_in_its_first_attempt() {
     let urls = vec!["mem://0".to_owned(); 40];
     let budget = Budget::new(64 << 20);
     let window = Window::from_iter(urls, slow, world.clock(), &budget, Options::new().guard(guard.clone()));
-    let mut window = window.unwrap().observed_by(told.clone());
+    let window = window.unwrap().observed_by(told.clone());
     let handle = window.handle();
-    world.spawn("consumer", async move {
-        while let Some(mut file) = window.next().await {
-            while file.next_block().await.unwrap().is_some() {}
-            file.finish();
-        }
-    });
+    world.spawn("consumer", read(window));
     let mut tasks = Tasks::of(&world);
     run_until(&world, &mut tasks, Duration::from_secs(1));
     assert_eq!(handle.stats().in_flight, 10);
@@ -169,25 +159,29 @@ impl narrows_core::Fetch for Slow {
 
 #[test]
 fn the_limit_is_found_on_a_path_that_delays() {
-    // Each file takes a second of waiting and nothing else: more at once bring more.
-    let (world, told) = (World::new(1), Told::default());
-    let (window, _) = window(&world, 1, Options::new(), &told);
-    drop(window);
+    // Each file takes five seconds of waiting and nothing else: more at once bring more.
+    let world = World::new(1);
     let slow = Slow(MemoryFetch::new().with("mem://0", vec![b'x'; 1000]), world.clone());
     let budget = Budget::new(64 << 20);
     let urls = vec!["mem://0".to_owned(); 1000];
     let options = Options::new().limit(40).adapts_limit(true);
-    let mut window = Window::from_iter(urls, slow, world.clock(), &budget, options).unwrap();
+    let window = Window::from_iter(urls, slow, world.clock(), &budget, options).unwrap();
     let handle = window.handle();
-    world.spawn("consumer", async move {
-        while let Some(mut file) = window.next().await {
-            while file.next_block().await.unwrap().is_some() {}
-            file.finish();
-        }
-    });
+    world.spawn("consumer", read(window));
     let mut tasks = Tasks::of(&world);
     run_until(&world, &mut tasks, Duration::MAX);
     let (best, seconds) = (1000.0 / 40.0 * 5.0, world.elapsed().as_secs_f64());
     assert_eq!(handle.stats().done, 1000);
     assert!(seconds < best / 0.7, "{seconds} s, {best} with the best limit");
+}
+
+#[test]
+fn a_target_that_others_have_set_stays() {
+    let (world, told, (guard, _)) = (World::new(1), Told::default(), guarded());
+    let (window, budget) = window(&world, 20, Options::new().guard(guard), &told);
+    budget.set_target(8 << 20);
+    work(&world, window);
+    let mut tasks = Tasks::of(&world);
+    run_until(&world, &mut tasks, Duration::MAX);
+    assert_eq!((told.reports.lock().unwrap().len(), budget.target()), (20, 8 << 20));
 }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, retry::doubled};
 
 /// Whether a destination is asked.
 ///
@@ -91,10 +91,10 @@ impl Circuit {
         self.failures += 1;
         let was_probe = std::mem::replace(&mut self.is_probing, false);
         if was_probe || self.failures >= self.after || after.is_some() {
-            let times = 1 << self.opened.min(TIMES_MAX.ilog2());
+            let alone = doubled(self.first, self.opened, self.first.saturating_mul(TIMES_MAX));
             self.opened += 1;
             self.failures = 0;
-            let alone = self.first.saturating_mul(times).max(after.unwrap_or_default());
+            let alone = alone.max(after.unwrap_or_default());
             self.until = self.until.max(Some(now + alone));
         }
     }

@@ -16,7 +16,7 @@ use super::{
     options::{BatchOptions, Overflow},
     stats::BatchStats,
 };
-use crate::{budget::Reservation, clock::Timestamp, prng::Prng, retry::jitter};
+use crate::{budget::Reservation, clock::Timestamp, prng::Prng, retry::backoff};
 
 /// An item in the buffer, or in flight.
 #[derive(Debug)]
@@ -354,9 +354,8 @@ impl<T> Buffer<T> {
                 }
                 Verdict::Again(_) => {
                     again += 1;
-                    let doublings = held.attempts.saturating_sub(1).min(20);
-                    let ceiling = self.options.backoff_min.saturating_mul(1 << doublings);
-                    held.not_before = Some(now + jitter(ceiling.min(self.options.backoff_max), &mut self.prng));
+                    let BatchOptions { backoff_min, backoff_max, .. } = self.options;
+                    held.not_before = Some(now + backoff(held.attempts, backoff_min, backoff_max, &mut self.prng));
                     self.again(now, held);
                 }
             }
@@ -393,6 +392,11 @@ impl<T> Buffer<T> {
     /// Whether nothing is left and nothing will come.
     pub(super) fn is_over_for_good(&self) -> bool {
         self.is_closed && self.ages.is_empty()
+    }
+
+    /// Whether something has ended that is still to be told.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.outbox.is_empty()
     }
 
     /// What has ended and is to be told.

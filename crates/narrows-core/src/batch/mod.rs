@@ -26,7 +26,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 pub use breaker::Breaker;
@@ -40,6 +40,7 @@ use self::{
     shared::{Shared, State},
 };
 use crate::{
+    alarm::Alarm,
     budget::{Budget, BudgetTooSmall},
     clock::Clock,
 };
@@ -141,17 +142,13 @@ impl<T, C: Clock> Batches<T, C> {
     ///
     /// Cancel-safe.
     pub async fn next_batch(&self) -> Option<Batch<T, C>> {
-        let mut sleep: Option<C::Sleep> = None;
+        let mut alarm = Alarm::default();
         poll_fn(|cx| {
             loop {
-                let taken = self.shared.take(cx);
-                match taken {
+                match self.shared.take(cx) {
                     Ok(items) => return Poll::Ready(items.map(|items| Batch::new(items, self.shared.clone()))),
                     Err(None) => return Poll::Pending,
-                    Err(Some(until)) => {
-                        let sleep = sleep.insert(self.shared.clock.sleep_until(until));
-                        std::task::ready!(Pin::new(sleep).poll(cx));
-                    }
+                    Err(Some(until)) => ready!(alarm.poll(&self.shared.clock, cx, until)),
                 }
             }
         })
@@ -220,13 +217,13 @@ impl<T, C: Clock> Future for Push<'_, T, C> {
         match offered {
             Ok(pushed) => {
                 state.leave(this.ticket.take());
-                shared.tell(state, true);
+                shared.tell(state, true, true);
                 Poll::Ready(pushed)
             }
             Err(item) => {
                 this.item = Some(item);
                 this.ticket = Some(state.join(this.ticket, cx));
-                shared.tell(state, false); // a batch is due, for want of room
+                shared.tell(state, true, false); // a batch is due, for want of room
                 Poll::Pending
             }
         }

@@ -62,15 +62,15 @@ impl<T, C: Clock> Shared<T, C> {
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<T>) -> R) -> R {
         let mut state = self.lock();
         let changed = change(&mut state);
-        self.tell(state, true);
+        self.tell(state, true, true);
         changed
     }
 
-    /// Wakes whoever waits for batches, with `frees` the first that waits for room, and tells what has
-    /// ended: with nothing locked.
-    pub(super) fn tell(&self, mut state: MutexGuard<'_, State<T>>, frees: bool) {
-        let takers = mem::take(&mut state.takers);
-        let pusher = state.pushers.front_mut().filter(|_| frees).and_then(|(_, waker)| waker.take());
+    /// With nothing locked: wakes whoever waits for batches if there may be one now, the first that
+    /// waits for room if there may be some, and tells what has ended.
+    pub(super) fn tell(&self, mut state: MutexGuard<'_, State<T>>, batches: bool, room: bool) {
+        let takers = if batches { mem::take(&mut state.takers) } else { Vec::new() };
+        let pusher = state.pushers.front_mut().filter(|_| room).and_then(|(_, waker)| waker.take());
         let ended = state.buffer.outbox();
         drop(state);
         takers.into_iter().chain(pusher).for_each(Waker::wake);
@@ -83,19 +83,12 @@ impl<T, C: Clock> Shared<T, C> {
         let mut state = self.lock();
         let taken = state.buffer.take(now);
         let is_over = state.buffer.is_over_for_good();
-        let mut takers = mem::take(&mut state.takers);
-        if is_over {
-            takers.drain(..).for_each(Waker::wake); // for all of them
-        } else if taken.is_err() && !takers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            takers.push(cx.waker().clone());
+        if taken.is_err() && !is_over && !state.takers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.takers.push(cx.waker().clone());
         }
-        // They stay, for what ended here is no batch for them; but there is room now.
-        let ended = state.buffer.outbox();
-        let pusher = state.pushers.front_mut().filter(|_| !ended.is_empty()).and_then(|(_, waker)| waker.take());
-        state.takers = takers;
-        drop(state);
-        pusher.into_iter().for_each(Waker::wake);
-        ended.into_iter().for_each(|ended| (self.tell)(ended));
+        // The end is the end for all of them; what has ended here is no batch, but it makes room.
+        let room = state.buffer.has_ended();
+        self.tell(state, is_over, room);
         match taken {
             Ok(items) => Ok(Some(items)),
             Err(_) if is_over => Ok(None),

@@ -136,6 +136,11 @@ impl Guard {
             _ => most.max(1),
         }
     }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A probe that panics leaves the last reading.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a window asks of a guard. A trait, so that programs without one need not carry it.
@@ -167,24 +172,17 @@ impl Advise for Guard {
         stats.level_peak = stats.level_peak.max(level);
         stats.part_peak = stats.part_peak.max(reading.part());
         stats.leak = leak.or(stats.leak);
+        let (was, most, admits) = (most(before.share, limit), most(advice.share, limit), advice.admits);
         let reason = match () {
             () if advice.evictions > before.evictions => Some("the youngest transfer goes back to the queue"),
-            () if before.admits && !advice.admits => Some("nothing is begun for now"),
-            () if !before.admits && advice.admits => Some("transfers are begun again"),
-            () if most(advice.share, limit) < most(before.share, limit) => Some("memory runs short"),
-            () if most(advice.share, limit) > most(before.share, limit) => Some("memory has come free"),
+            () if before.admits && !admits => Some("nothing is begun for now"),
+            () if !before.admits && admits => Some("transfers are begun again"),
+            () if most < was => Some("memory runs short"),
+            () if most > was => Some("memory has come free"),
             () => None,
         };
-        let (limit, admits) = (most(advice.share, limit), advice.admits);
-        let steering = reason.map(|reason| Steering { level, reading, limit, admits, reason });
+        let steering = reason.map(|reason| Steering { level, reading, limit: most, admits, reason });
         (advice, inner.next, steering)
-    }
-}
-
-impl Guard {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        // A probe that panics leaves the last reading.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

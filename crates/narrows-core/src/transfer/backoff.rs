@@ -1,7 +1,6 @@
 //! Waiting: after failures, for a host with too much to do, for a turn at a rate.
 
 use std::{
-    pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
@@ -108,14 +107,18 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
 
     /// Ready when bytes may come: at once, unless a rate of bytes is to be kept.
     pub(super) fn poll_throttle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let until = self.permit.as_ref().and_then(|permit| permit.bytes_wait(self.clock.now()));
+        let until = self.paced().and_then(|permit| permit.bytes_wait(self.clock.now()));
         let Some(until) = until else {
-            self.throttle = None;
+            self.throttle.clear();
             return Poll::Ready(());
         };
         self.patience.pause();
-        let sleep = self.throttle.insert(self.clock.sleep_until(until));
-        Pin::new(sleep).poll(cx)
+        self.throttle.poll(&self.clock, cx, until)
+    }
+
+    /// Its permit, where a rate of bytes is to be kept.
+    pub(super) fn paced(&self) -> Option<&Permit> {
+        self.permit.as_ref().filter(|permit| permit.counts_bytes)
     }
 
     /// Where it backs off with nothing in hand: until when. It may give its memory and its place
@@ -135,17 +138,19 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         self.forget();
         (self.failures, self.grown) = (0, 0);
         self.patience.reset();
-        self.state = State::Begin;
-        self.permit = None;
-        self.throttle = None;
+        self.leave_host();
     }
 
     /// Gives its place at the host back; [`resume`](Self::resume) goes on.
     pub(crate) fn park(&mut self) {
         debug_assert!(self.idle_until().is_some(), "something would be lost");
+        self.leave_host();
+    }
+
+    fn leave_host(&mut self) {
         self.state = State::Begin;
         self.permit = None;
-        self.throttle = None;
+        self.throttle.clear();
     }
 
     /// Goes on after [`park`](Self::park).

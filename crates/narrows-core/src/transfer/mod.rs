@@ -29,6 +29,7 @@ use std::{
 };
 
 use crate::{
+    alarm::Alarm,
     answer::Pinned,
     clock::{Clock, Timestamp},
     digest::Digests,
@@ -101,7 +102,7 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     /// Refusals that were the host's, not its own.
     refusals: u32,
     /// Where bytes come too fast: until when none are asked for.
-    throttle: Option<C::Sleep>,
+    throttle: Alarm<C>,
     /// Failures in a row, and where the row began.
     failures: u32,
     row_start: u64,
@@ -194,7 +195,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             grown: 0,
             permit: Some(permit),
             refusals: 0,
-            throttle: None,
+            throttle: Alarm::default(),
             index,
             failures: 0,
             row_start: 0,

@@ -185,7 +185,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 let length = chunk.len() as u64;
                 self.bytes_in += length;
                 self.ledger.lock().stats.bytes_in += length;
-                if let Some(permit) = &self.permit {
+                if let Some(permit) = self.paced() {
                     permit.received(self.clock.now(), length);
                 }
                 if let Some(impatience) = self.patience.progress(&self.clock, length) {
