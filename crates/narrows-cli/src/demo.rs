@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use narrows::memory;
 use narrows_origin::calendar::{Day, SLOTS, slot_name};
 
 use crate::{
     args::DemoArgs,
     exit::{Exit, Usage},
-    memory::rss_of,
     units::{human, size},
 };
 
@@ -117,7 +117,7 @@ fn watch(name: &'static str, mut command: Command) -> Result<Run, Usage> {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        samples.extend(rss_of(child.id()));
+        samples.extend(memory::resident_of(child.id()));
         std::thread::sleep(Duration::from_millis(10));
     };
     let elapsed = started.elapsed();

@@ -17,7 +17,7 @@ use futures_util::{
 };
 use narrows::{
     Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, Stats, TempSpool, Window,
-    for_each, guard::Guard, respool::Respooler,
+    for_each, guard::Guard, memory, respool::Respooler,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -29,7 +29,7 @@ use crate::{
     consume::{Context, consume},
     exit::{Exit, Usage},
     list::Sources,
-    memory, progress,
+    progress,
     record::{Recorder, Summary, Told, millis},
     sink::{Output, Sink},
     terminal::tell,
@@ -80,7 +80,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     let summary = Summary {
         peak_charged_bytes: budget.peak(),
         budget_bytes: budget.capacity(),
-        peak_rss_bytes: memory::peak_rss(),
+        peak_rss_bytes: memory::peak_resident(),
         limit: stats.limit,
         in_flight_peak: stats.in_flight_peak,
         guard: guard.map(|guard| guard.stats().into()),

@@ -10,7 +10,6 @@ mod get;
 mod job;
 mod limits;
 mod list;
-mod memory;
 mod output;
 mod plan;
 mod politeness;

@@ -63,15 +63,8 @@ pub fn tightest() -> Option<(u64, Whose)> {
 /// ```
 pub fn guard(machine: bool) -> Option<Guard> {
     let groups = groups();
-    if groups.is_empty() && !machine {
-        return None;
-    }
-    Some(Guard::new(move || {
-        let resident = resident().unwrap_or(0);
-        let of_groups = groups.iter().filter_map(|group| Some((group.used()?, group.limit)));
-        let of_machine = machine.then(machine_use).flatten();
-        fullest(of_groups.chain(of_machine), resident)
-    }))
+    let is_limited = machine || !groups.is_empty();
+    is_limited.then(|| guard_over(groups, move |_| machine.then(machine_use).flatten()))
 }
 
 /// A guard that keeps this process within so many bytes, and within the limits of its control groups.
@@ -83,18 +76,40 @@ pub fn guard(machine: bool) -> Option<Guard> {
 /// # let _ = options;
 /// ```
 pub fn guard_within(bytes: u64) -> Guard {
-    let groups = groups();
+    guard_over(groups(), move |resident| (resident > 0).then_some((resident, bytes)))
+}
+
+/// A guard over control groups and another limit, given what this process has.
+fn guard_over(groups: Vec<Group>, other: impl Fn(u64) -> Option<(u64, u64)> + Send + 'static) -> Guard {
     Guard::new(move || {
-        let resident = resident()?;
-        let of_groups = groups.iter().filter_map(|group| Some((group.used()?, group.limit)));
-        fullest(of_groups.chain([(resident, bytes)]), resident)
+        let resident = resident().unwrap_or(0);
+        let uses = groups.iter().filter_map(|group| Some((group.used()?, group.limit))).chain(other(resident));
+        let readings = uses.map(|(used, limit)| Reading { used, limit, resident });
+        // The limit of which the largest part is in use.
+        readings.max_by(|one, other| one.part().total_cmp(&other.part()))
     })
 }
 
-/// The limit of which the largest part is in use.
-fn fullest(uses: impl Iterator<Item = (u64, u64)>, resident: u64) -> Option<Reading> {
-    let readings = uses.map(|(used, limit)| Reading { used, limit, resident });
-    readings.max_by(|one, other| one.part().total_cmp(&other.part()))
+/// Most memory this process has had resident, in bytes.
+///
+/// ```
+/// # if cfg!(target_os = "linux") {
+/// assert!(narrows_native::memory::peak_resident().is_some_and(|bytes| bytes > 0));
+/// # }
+/// ```
+pub fn peak_resident() -> Option<u64> {
+    field(&read("/proc/self/status")?, "VmHWM:")
+}
+
+/// What the process of this id has resident now, in bytes.
+///
+/// ```
+/// # if cfg!(target_os = "linux") {
+/// assert!(narrows_native::memory::resident_of(std::process::id()).is_some_and(|bytes| bytes > 0));
+/// # }
+/// ```
+pub fn resident_of(id: u32) -> Option<u64> {
+    field(&read(&format!("/proc/{id}/status"))?, "VmRSS:")
 }
 
 /// Anonymous and shared memory of this process.
