@@ -83,6 +83,7 @@ class Batches {
 
 class Batch {
   #raw;
+  #settled = false; // what is said after the first time is no news
 
   constructor(raw, values) {
     this.#raw = raw;
@@ -95,7 +96,9 @@ class Batch {
 
   /** Each item has its own answer: `settled(item)` gives "delivered", or what else and why. */
   settle(settled) {
+    if (this.#settled) return;
     const answers = this.items.map((item) => [settled(item) ?? "retry"].flat());
+    this.#settled = true;
     this.#raw.settle(
       answers.map(([verdict]) => `${verdict}`),
       answers.map(([verdict, reason]) => `${reason ?? verdict}`),
@@ -119,6 +122,7 @@ class Batch {
 
   /** The destination was not there, which is held against no item. `after`: when it wants to be asked again. */
   unavailable(after = -1) {
+    this.#settled = true;
     this.#raw.unavailable(after);
   }
 }

@@ -2,35 +2,12 @@
 // Each scenario takes `narrows` and the origin's address, and gives what the test compares.
 // Pages are told by name which to run: see the end.
 
-const slot = (base, index) => {
-  const at = new Date(Date.UTC(2026, 0, 1) + index * 900_000).toISOString().replace(/\D/g, "").slice(0, 14);
-  return `${base}/gdeltv2/${at}.export.CSV.zip`;
-};
-const count = (block) => {
-  let lines = 0;
-  for (let at = block.indexOf(10); at >= 0; at = block.indexOf(10, at + 1)) lines++;
-  return lines;
-};
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const opened = async (base) => Number(await (await fetch(`${base}/origin/open`)).text());
-
-/** Waits until the origin sends nothing: how many bodies it still sends after a while. */
-async function quiet(base) {
-  for (let tries = 0; tries < 50 && (await opened(base)) > 0; tries++) await sleep(50);
-  return opened(base);
-}
-
-async function fails(work) {
-  try {
-    await work();
-    return "nothing was thrown";
-  } catch (error) {
-    const { name, code, status, retryable, needed, message } = error ?? {};
-    return error instanceof Error ? { name, code, status, retryable, needed, message } : { thrown: error };
-  }
-}
+import { count, fails, opened, quiet, sleep, slot } from "./helpers.js";
+import { pacing } from "./pacing.js";
 
 export const scenarios = {
+  ...pacing,
+
   /** A day of zips, read by several tasks: every row is counted. */
   async rows({ stream, Budget }, base, slots = 96) {
     const budget = new Budget();
@@ -42,57 +19,6 @@ export const scenarios = {
       for await (const block of file) rows += count(block);
     });
     return { ...counts, rows, peakIsWithin: budget.peak > 0 && budget.peak <= budget.bytes, reserved: budget.reserved };
-  },
-
-  /** Items go out in batches and each ends once, whatever becomes of its batch. */
-  async batches() {
-    const { batches } = await import("../../batches.js");
-    const ends = new Map();
-    const options = { batchItems: 50, maxItems: 100, minBackoff: 1, maxBackoff: 5, breakerFor: 1, attempts: 4 };
-    const buffer = batches({ ...options, onEnd: ({ value, end }) => ends.set(value.id, [...(ends.get(value.id) ?? []), end]) });
-    const pushed = (async () => {
-      for (let id = 0; id < 250; id++) await buffer.push({ id }, { bytes: 100 });
-      await buffer.close();
-    })();
-    let calls = 0;
-    let most = 0;
-    for await (const batch of buffer) {
-      most = Math.max(most, (await buffer.stats()).items);
-      if (++calls === 1) continue; // nothing is said of it: it comes back
-      if (calls === 2) batch.retry("500");
-      else if (calls === 3) batch.unavailable();
-      else if (calls === 4) batch.settle(({ value }) => (value.id % 2 ? "delivered" : ["abandoned", "never"]));
-      else batch.commit();
-    }
-    await pushed;
-    await sleep(0);
-    const told = [...ends.values()];
-    const { accepted, delivered, abandoned, items, health } = await buffer.stats();
-    const refused = await fails(() => buffer.push({ id: -1 }));
-    const unknown = await fails(() => batches({ batchItem: 3 }).stats());
-    return {
-      once: told.length === 250 && told.every((ended) => ended.length === 1),
-      adds: accepted === delivered + abandoned && items === 0 && abandoned > 0 && abandoned <= 50,
-      bounded: most <= 100,
-      health,
-      refused: refused.message,
-      unknown: unknown.message,
-    };
-  },
-
-  /** A rate is kept, and a refusal of the host's costs no file. */
-  async rates({ stream }, base) {
-    const names = (function* () {
-      for (let name = 0; name < 6; name++) yield `${base}/bytes/1000?name=rate${name}`;
-    })();
-    const start = performance.now();
-    const files = stream(names, { hostRate: 10, limit: 6 });
-    await files.each((file) => file.bytes());
-    const elapsed = performance.now() - start;
-    const busy = stream([`${base}/bytes/1000?status=503&times=1&name=${Math.random()}`]);
-    await busy.each((file) => file.bytes());
-    const { done, refusals } = await busy.stats();
-    return { kept: elapsed >= 480 && elapsed < 5000, done: (await files.stats()).done, refused: [done, refusals] };
   },
 
   /** Every way to read a file gives the same. */
