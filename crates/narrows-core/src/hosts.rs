@@ -6,7 +6,9 @@
 //! more than [`Politeness::hosts_max`].
 
 use std::{
-    fmt, mem,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
     time::Duration,
@@ -89,8 +91,9 @@ struct Host {
     /// Refusals since it did, those sent together counted once.
     refusals: u32,
     refused_at: Option<Timestamp>,
-    /// The sources that were refused last: whether it is the host that refuses, or one of its files.
-    refused_sources: [Option<u64>; 2],
+    /// Digests of the addresses that were refused last: whether it is the host that refuses, or one of
+    /// its files. Addresses, because windows that share the table number their sources each from 0.
+    refused_addresses: [Option<u64>; 2],
     /// Where it is down: until when, and for how long the next time.
     down_until: Option<Timestamp>,
     down_for: Duration,
@@ -373,8 +376,9 @@ impl Permit {
         OpenBody { hosts: self.hosts.clone(), name: self.name.clone() }
     }
 
-    /// The request for `source` was refused.
-    pub(crate) fn refused(&mut self, now: Timestamp, retry_after: Option<Duration>, source: u64) -> Refused {
+    /// The request for this address was refused.
+    pub(crate) fn refused(&mut self, now: Timestamp, retry_after: Option<Duration>, url: &str) -> Refused {
+        let address = Some(digest_of(url));
         let sent = self.sent(now);
         self.hosts.with(&self.name, |host, politeness| {
             if !politeness.adapts {
@@ -390,9 +394,9 @@ impl Permit {
                 host.blocked_until = host.blocked_until.max(now + asked);
             }
             // One file that is always refused is no sign of a host with too much to do.
-            let others = host.refused_sources.iter().flatten().any(|other| *other != source);
-            if host.refused_sources[0] != Some(source) {
-                host.refused_sources = [Some(source), host.refused_sources[0]];
+            let others = host.refused_addresses.iter().any(|other| other.is_some() && *other != address);
+            if host.refused_addresses[0] != address {
+                host.refused_addresses = [address, host.refused_addresses[0]];
             }
             if host.refused_at.is_none_or(|last| sent >= last) {
                 host.note_refusal(now, politeness.breaker_after);
@@ -462,6 +466,12 @@ impl fmt::Debug for Hosts {
     }
 }
 
+fn digest_of(url: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Scheme, name and port of an address, in lower case: whom to be polite to.
 pub(crate) fn host_of(url: &str) -> Arc<str> {
     let scheme = url.find("://").map_or(0, |at| at + 3);
@@ -469,4 +479,28 @@ pub(crate) fn host_of(url: &str) -> Arc<str> {
     let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{}{host}", &url[..scheme]).to_ascii_lowercase().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permit(hosts: &Hosts) -> Permit {
+        let name = host_of("mem://h/");
+        let mut cx = Context::from_waker(Waker::noop());
+        match hosts.pick(Timestamp::default(), [(&name, Timestamp::default())].into_iter(), false, &mut cx) {
+            Pick::Take(_, permit) => permit,
+            _ => panic!("nothing is in the way"),
+        }
+    }
+
+    #[test]
+    fn refusals_of_two_addresses_are_the_hosts_whichever_window_asks() {
+        let hosts = Hosts::default();
+        let (mut one, mut other, now) = (permit(&hosts), permit(&hosts), Timestamp::default());
+        drop(one.accepted(now));
+        assert!(!one.refused(now, None, "mem://h/a").is_hosts, "one file alone may be what is refused");
+        assert!(!one.refused(now, None, "mem://h/a").is_hosts);
+        assert!(other.refused(now, None, "mem://h/b").is_hosts);
+    }
 }

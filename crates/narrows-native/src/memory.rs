@@ -2,7 +2,8 @@
 //! use of them. Elsewhere nothing is known, and a guard does nothing.
 //!
 //! What counts is memory that cannot be dropped: anonymous pages. The page cache never does; a process
-//! that writes a large file would look full.
+//! that writes a large file would look full. But where reading it again and again keeps tasks waiting,
+//! the kernel says so (pressure stall information), and that counts as little room.
 
 use std::{
     fs,
@@ -64,7 +65,7 @@ pub fn tightest() -> Option<(u64, Whose)> {
 pub fn guard(machine: bool) -> Option<Guard> {
     let groups = groups();
     let is_limited = machine || !groups.is_empty();
-    is_limited.then(|| guard_over(groups, move |_| machine.then(machine_use).flatten()))
+    is_limited.then(|| guard_over(groups, move |resident| machine.then(|| machine_use(resident)).flatten()))
 }
 
 /// A guard that keeps this process within so many bytes, and within the limits of its control groups.
@@ -76,17 +77,21 @@ pub fn guard(machine: bool) -> Option<Guard> {
 /// # let _ = options;
 /// ```
 pub fn guard_within(bytes: u64) -> Guard {
-    guard_over(groups(), move |resident| (resident > 0).then_some((resident, bytes)))
+    guard_over(groups(), move |resident| {
+        (resident > 0).then_some(Reading { used: resident, limit: bytes, resident, stalled: 0 })
+    })
 }
 
 /// A guard over control groups and another limit, given what this process has.
-fn guard_over(groups: Vec<Group>, other: impl Fn(u64) -> Option<(u64, u64)> + Send + 'static) -> Guard {
+fn guard_over(groups: Vec<Group>, other: impl Fn(u64) -> Option<Reading> + Send + 'static) -> Guard {
     Guard::new(move || {
         let resident = resident().unwrap_or(0);
-        let uses = groups.iter().filter_map(|group| Some((group.used()?, group.limit))).chain(other(resident));
-        let readings = uses.map(|(used, limit)| Reading { used, limit, resident });
-        // The limit of which the largest part is in use.
-        readings.max_by(|one, other| one.part().total_cmp(&other.part()))
+        let readings = groups.iter().filter_map(|group| group.read(resident)).chain(other(resident));
+        // The limit of which the largest part is in use, and the longest wait of any.
+        readings.reduce(|one, other| {
+            let tighter = if other.part() >= one.part() { other } else { one };
+            Reading { stalled: one.stalled.max(other.stalled), ..tighter }
+        })
     })
 }
 
@@ -118,10 +123,12 @@ fn resident() -> Option<u64> {
     Some(field(&status, "RssAnon:")? + field(&status, "RssShmem:").unwrap_or(0))
 }
 
-fn machine_use() -> Option<(u64, u64)> {
+fn machine_use(resident: u64) -> Option<Reading> {
     let text = read("/proc/meminfo")?;
     let total = field(&text, "MemTotal:")?;
-    Some((total.saturating_sub(field(&text, "MemAvailable:")?), total))
+    let used = total.saturating_sub(field(&text, "MemAvailable:")?);
+    let stalled = stalled(Path::new("/proc/pressure/memory"));
+    Some(Reading { used, limit: total, resident, stalled })
 }
 
 /// A control group that has a limit.
@@ -131,9 +138,15 @@ struct Group {
     stat: PathBuf,
     /// What its anonymous memory is called there.
     name: &'static str,
+    /// Where its tasks' waiting for memory is told, in the second version.
+    pressure: PathBuf,
 }
 
 impl Group {
+    fn read(&self, resident: u64) -> Option<Reading> {
+        Some(Reading { used: self.used()?, limit: self.limit, resident, stalled: stalled(&self.pressure) })
+    }
+
     fn used(&self) -> Option<u64> {
         let text = fs::read_to_string(&self.stat).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix(self.name)?.strip_prefix(' '))?;
@@ -170,7 +183,8 @@ fn find_groups(own: &str, mounts: &str) -> Vec<Group> {
             let text = fs::read_to_string(group.join(limit)).unwrap_or_default();
             // The first version says "none" with a number near the largest.
             if let Some(limit) = text.trim().parse().ok().filter(|limit| *limit < 1 << 60) {
-                found.push(Group { limit, stat: group.join("memory.stat"), name });
+                let (stat, pressure) = (group.join("memory.stat"), group.join("memory.pressure"));
+                found.push(Group { limit, stat, name, pressure });
             }
         }
     }
@@ -189,6 +203,15 @@ fn mount_of(line: &str, is_second: bool) -> Option<(&str, &str)> {
         false => kind == "cgroup" && options.split(',').any(|option| option == "memory"),
     };
     is_it.then_some((root, mounted))
+}
+
+/// Of 1,000 moments of the last ten seconds, those in which some task waited for memory; none where
+/// that is not told.
+fn stalled(pressure: &Path) -> u16 {
+    let text = fs::read_to_string(pressure).unwrap_or_default();
+    let percent =
+        text.lines().find_map(|line| line.strip_prefix("some avg10=")?.split(' ').next()?.parse::<f32>().ok());
+    (percent.unwrap_or(0.0).clamp(0.0, 100.0) * 10.0).round() as u16
 }
 
 fn read(path: &str) -> Option<String> {
@@ -222,13 +245,15 @@ mod tests {
             ("a/b/memory.max", "67108864\n"),
             ("a/b/c/memory.max", "max\n"),
             ("a/b/memory.stat", "anon 1000\nfile 5000\n"),
+            ("a/b/memory.pressure", "some avg10=41.20 avg60=3.00 avg300=0.10 total=9\nfull avg10=1.00\n"),
         ];
         let folder = tree(&files);
         let at = folder.path().display();
         let mounts = format!("30 23 0:26 / {at} rw,nosuid shared:9 - cgroup2 cgroup2 rw\n");
         let groups = find_groups("0::/a/b/c\n", &mounts);
         assert_eq!(groups.iter().map(|group| group.limit).collect::<Vec<_>>(), [64 << 20]);
-        assert_eq!(groups[0].used(), Some(1000), "no page cache");
+        let reading = Reading { used: 1000, limit: 64 << 20, resident: 7, stalled: 412 };
+        assert_eq!(groups[0].read(7), Some(reading), "no page cache");
     }
 
     #[test]
@@ -244,7 +269,12 @@ mod tests {
             "31 23 0:27 / {at}/cpu rw - cgroup cgroup rw,cpu\n32 23 0:28 / {at}/memory rw - cgroup cgroup rw,memory\n"
         );
         let groups = find_groups("9:name=systemd:/\n4:memory:/x\n0::/\n", &mounts);
-        assert_eq!(groups.iter().map(|group| (group.limit, group.used())).collect::<Vec<_>>(), [(30 << 20, Some(30))]);
+        let reading = Reading { used: 30, limit: 30 << 20, resident: 7, stalled: 0 };
+        assert_eq!(
+            groups.iter().map(|group| group.read(7)).collect::<Vec<_>>(),
+            [Some(reading)],
+            "no pressure is told"
+        );
     }
 
     #[test]

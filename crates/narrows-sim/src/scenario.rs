@@ -131,7 +131,8 @@ fn pressing(seed: u64) -> Guard {
     let (mut prng, mut used) = (Prng::new(seed), 50u64);
     Guard::new(move || {
         used = (used + prng.below(41)).saturating_sub(20).clamp(30, 105);
-        (prng.below(10) > 0).then_some(Reading { used, limit: 100, resident: used })
+        let stalled = [0, 0, 0, 0, 0, 0, 150, 500][prng.below(8) as usize];
+        (prng.below(10) > 0).then_some(Reading { used, limit: 100, resident: used, stalled })
     })
 }
 

@@ -63,7 +63,7 @@ fn work(world: &World, mut window: Files) -> Rc<Cell<usize>> {
 fn guarded() -> (Guard, Arc<AtomicU64>) {
     let percent = Arc::new(AtomicU64::new(50));
     let read = percent.clone();
-    (Guard::new(move || Some(Reading { used: read.load(Relaxed), limit: 100, resident: 0 })), percent)
+    (Guard::new(move || Some(Reading { used: read.load(Relaxed), limit: 100, ..Reading::default() })), percent)
 }
 
 fn run_until(world: &World, tasks: &mut Tasks, time: Duration) {

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 /// ```
 /// use narrows_core::guard::Reading;
 ///
-/// let reading = Reading { used: 48 << 20, limit: 64 << 20, resident: 20 << 20 };
+/// let reading = Reading { used: 48 << 20, limit: 64 << 20, resident: 20 << 20, ..Reading::default() };
 /// assert_eq!(reading.part(), 0.75);
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -21,6 +21,9 @@ pub struct Reading {
     pub limit: u64,
     /// Bytes of this process alone.
     pub resident: u64,
+    /// Of 1,000 moments of the last seconds, in how many some task stood still for want of memory, where
+    /// that is known. On Linux it is pressure stall information.
+    pub stalled: u16,
 }
 
 impl Reading {
@@ -28,8 +31,21 @@ impl Reading {
     pub fn part(&self) -> f64 {
         self.used as f64 / self.limit.max(1) as f64
     }
+
+    /// The part that levels are judged by: standing still for want of memory is as bad as little room.
+    fn judged(&self) -> f64 {
+        let floor = match self.stalled {
+            stalled if stalled >= STALLED_SHRINK => 0.85,
+            stalled if stalled >= STALLED_HOLD => 0.70,
+            _ => 0.0,
+        };
+        self.part().max(floor)
+    }
 }
 
+/// From so many moments of 1,000 without progress, windows stay as they are, or shrink.
+const STALLED_HOLD: u16 = 100;
+const STALLED_SHRINK: u16 = 400;
 /// Of a shrinking window, what is left each time.
 const SHRINK: f64 = 0.7;
 /// Calm readings in a row before a window grows.
@@ -77,7 +93,7 @@ impl Default for Governor {
 impl Governor {
     /// A reading, with the bytes reserved and the most transfers of a window.
     pub(super) fn observe(&mut self, now: Timestamp, reading: Reading, reserved: u64, limit: usize) {
-        self.level = self.level.next(reading.part());
+        self.level = self.level.next(reading.judged());
         self.calm = if self.level == Level::Calm { self.calm + 1 } else { 0 };
         let one = 1.0 / limit.max(1) as f64;
         let advice = &mut self.advice;
@@ -116,7 +132,7 @@ mod tests {
     use super::*;
 
     fn observe(governor: &mut Governor, seconds: u64, percent: u64) -> Advice {
-        let reading = Reading { used: percent, limit: 100, resident: 0 };
+        let reading = Reading { used: percent, limit: 100, ..Reading::default() };
         governor.observe(Timestamp(Duration::from_secs(seconds)), reading, 0, 10);
         governor.advice
     }
@@ -157,10 +173,25 @@ mod tests {
     }
 
     #[test]
+    fn standing_still_for_want_of_memory_counts_as_little_room() {
+        let mut governor = Governor::default();
+        let mut observe = |stalled: u16| {
+            let reading = Reading { used: 10, limit: 100, stalled, resident: 0 };
+            governor.observe(Timestamp::default(), reading, 0, 10);
+            (governor.level, transfers(governor.advice))
+        };
+        assert_eq!(observe(99), (Level::Calm, 10));
+        assert_eq!(observe(100), (Level::Hold, 10));
+        assert_eq!(observe(400), (Level::Shrink, 7));
+        assert_eq!(observe(1000), (Level::Shrink, 4), "nothing stops: memory may be short of others' doing");
+        assert_eq!(observe(0), (Level::Calm, 4));
+    }
+
+    #[test]
     fn the_ledger_is_corrected_from_reality() {
         let mut governor = Governor::default();
         let mut observe = |resident: u64, reserved: u64| {
-            let reading = Reading { used: 1, limit: 100, resident };
+            let reading = Reading { used: 1, limit: 100, resident, stalled: 0 };
             governor.observe(Timestamp::default(), reading, reserved, 10);
             governor.advice.ratio
         };

@@ -35,7 +35,8 @@ const EVERY: Duration = Duration::from_millis(250);
 /// ```
 /// use narrows_core::{Options, guard::{Guard, Reading}};
 ///
-/// let guard = Guard::new(|| Some(Reading { used: 10 << 20, limit: 64 << 20, resident: 10 << 20 }));
+/// let reading = Reading { used: 10 << 20, limit: 64 << 20, resident: 10 << 20, stalled: 0 };
+/// let guard = Guard::new(move || Some(reading));
 /// let options = Options::new().guard(guard.clone());
 /// assert_eq!(guard.stats().level.name(), "calm");
 /// # let _ = options;

@@ -59,7 +59,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         {
             self.ledger.lock().stats.refusals += 1;
             // What is longer than the longest wait is not waited for, by this source or others.
-            let refused = permit.refused(now, asked.filter(|asked| *asked <= policy.retry_after_max), self.index);
+            let bearable = asked.filter(|asked| *asked <= policy.retry_after_max);
+            let refused = permit.refused(now, bearable, &self.source.url);
             if refused.is_down {
                 return None;
             }
