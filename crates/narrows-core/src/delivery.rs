@@ -6,7 +6,6 @@
 use std::{
     fmt,
     future::poll_fn,
-    pin::Pin,
     task::{Context, Poll, ready},
 };
 
@@ -21,7 +20,7 @@ use crate::{
     reader::Output,
     report::{Proof, Report},
     source::Source,
-    spool::{Spool, SpoolFile},
+    spool::{Spool, append_all},
 };
 
 /// A source whose first bytes are there, or whose end is known. Every source gives one.
@@ -253,11 +252,7 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
                 return Err(self.refuse(FailureKind::TooLarge { max: bytes_max }));
             }
             room -= block.len() as u64;
-            let mut rest = &block[..];
-            while !rest.is_empty() {
-                let appended = poll_fn(|cx| Pin::new(&mut file).poll_append(cx, rest)).await;
-                rest = &rest[appended.map_err(|error| self.refuse(storage(error)))?..];
-            }
+            append_all(&mut file, &block).await.map_err(|error| self.refuse(storage(error)))?;
         }
         Ok(file)
     }

@@ -6,9 +6,7 @@
 //! more than [`Politeness::hosts_max`].
 
 use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    mem,
+    fmt, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
     time::Duration,
@@ -17,17 +15,10 @@ use std::{
 pub use crate::politeness::Politeness;
 use crate::{
     clock::Timestamp,
-    pace::{Cut, Pace},
+    host::{Host, Known},
+    pace::Cut,
     rate::{Gcra, Rate},
-    retry::doubled,
 };
-
-/// How long a host that is down is left alone: at first, and at most.
-const DOWN_FOR: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
-/// How long a host is left alone that does nothing but refuse: at first, and at most.
-const BLOCKED_FOR: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(20));
-/// From this refusal in a row on. Fewer are how a bound is found.
-const REFUSALS_IN_PASSING: u32 = 4;
 
 /// Hosts, and what may be asked of them. Clones are handles of one table; windows that share one
 /// must have clocks of one epoch.
@@ -48,56 +39,6 @@ struct Table {
     bytes: Gcra,
     /// Windows that found nothing to admit.
     waiting: Vec<Waker>,
-}
-
-/// Hosts by name, in order. There are more lookups than hosts come and go.
-#[derive(Default)]
-struct Known(Vec<(Arc<str>, Host)>);
-
-impl Known {
-    fn find(&self, name: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| (**other).cmp(name))
-    }
-
-    fn get(&self, name: &str) -> Option<&Host> {
-        self.find(name).ok().map(|at| &self.0[at].1)
-    }
-
-    fn get_mut(&mut self, name: &str) -> Option<&mut Host> {
-        self.find(name).ok().map(|at| &mut self.0[at].1)
-    }
-
-    /// The host of this name, new if it has to be.
-    fn of(&mut self, name: &Arc<str>) -> &mut Host {
-        let at = self.find(name).unwrap_or_else(|at| {
-            self.0.insert(at, (name.clone(), Host::default()));
-            at
-        });
-        &mut self.0[at].1
-    }
-}
-
-#[derive(Default)]
-struct Host {
-    /// Transfers that have a permit.
-    in_flight: usize,
-    pace: Pace,
-    requests: Gcra,
-    bytes: Gcra,
-    /// What the origin asked for with `Retry-After`.
-    blocked_until: Timestamp,
-    /// Whether it ever answered otherwise than by refusing.
-    has_answered: bool,
-    /// Refusals since it did, those sent together counted once.
-    refusals: u32,
-    refused_at: Option<Timestamp>,
-    /// Digests of the addresses that were refused last: whether it is the host that refuses, or one of
-    /// its files. Addresses, because windows that share the table number their sources each from 0.
-    refused_addresses: [Option<u64>; 2],
-    /// Where it is down: until when, and for how long the next time.
-    down_until: Option<Timestamp>,
-    down_for: Duration,
-    touched: Timestamp,
 }
 
 /// A host at one moment.
@@ -290,23 +231,6 @@ impl Table {
     }
 }
 
-impl Host {
-    /// A refusal of what was sent after the last one. The host is left alone for longer
-    /// each time, once it is more than a bound that was touched.
-    fn note_refusal(&mut self, now: Timestamp, breaker_after: u32) {
-        self.refused_at = Some(now);
-        self.refusals = self.refusals.saturating_add(1);
-        if let Some(doublings) = self.refusals.checked_sub(REFUSALS_IN_PASSING) {
-            let wait = doubled(BLOCKED_FOR.0, doublings, BLOCKED_FOR.1);
-            self.blocked_until = self.blocked_until.max(now + wait);
-        }
-        if self.refusals >= breaker_after.max(1) {
-            self.down_for = (self.down_for * 2).clamp(DOWN_FOR.0, DOWN_FOR.1);
-            self.down_until = Some(now + self.down_for);
-        }
-    }
-}
-
 /// A transfer's place at its host. It counts until it is dropped.
 pub(crate) struct Permit {
     hosts: Hosts,
@@ -378,7 +302,6 @@ impl Permit {
 
     /// The request for this address was refused.
     pub(crate) fn refused(&mut self, now: Timestamp, retry_after: Option<Duration>, url: &str) -> Refused {
-        let address = Some(digest_of(url));
         let sent = self.sent(now);
         self.hosts.with(&self.name, |host, politeness| {
             if !politeness.adapts {
@@ -393,11 +316,7 @@ impl Permit {
             if let Some(asked) = retry_after {
                 host.blocked_until = host.blocked_until.max(now + asked);
             }
-            // One file that is always refused is no sign of a host with too much to do.
-            let others = host.refused_addresses.iter().any(|other| other.is_some() && *other != address);
-            if host.refused_addresses[0] != address {
-                host.refused_addresses = [address, host.refused_addresses[0]];
-            }
+            let others = host.note_address(url);
             if host.refused_at.is_none_or(|last| sent >= last) {
                 host.note_refusal(now, politeness.breaker_after);
             }
@@ -466,27 +385,12 @@ impl fmt::Debug for Hosts {
     }
 }
 
-fn digest_of(url: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    url.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Scheme, name and port of an address, in lower case: whom to be polite to.
-pub(crate) fn host_of(url: &str) -> Arc<str> {
-    let scheme = url.find("://").map_or(0, |at| at + 3);
-    let rest = &url[scheme..];
-    let authority = &rest[..rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len())];
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    format!("{}{host}", &url[..scheme]).to_ascii_lowercase().into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn permit(hosts: &Hosts) -> Permit {
-        let name = host_of("mem://h/");
+        let name = "mem://h".into();
         let mut cx = Context::from_waker(Waker::noop());
         match hosts.pick(Timestamp::default(), [(&name, Timestamp::default())].into_iter(), false, &mut cx) {
             Pick::Take(_, permit) => permit,

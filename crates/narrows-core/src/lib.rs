@@ -32,6 +32,7 @@ mod flight;
 pub mod guard;
 mod handle;
 mod head;
+mod host;
 pub mod hosts;
 mod lease;
 mod ledger;

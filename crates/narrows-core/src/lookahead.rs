@@ -11,7 +11,8 @@ use crate::{
     clock::{Clock, Timestamp},
     fetch::Fetch,
     flight::Shared,
-    hosts::{Hosts, Permit, Pick, host_of},
+    host::host_of,
+    hosts::{Hosts, Permit, Pick},
     source::{BadLine, Source},
     ticket::Ticket,
 };

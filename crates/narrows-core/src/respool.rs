@@ -15,7 +15,7 @@
 use std::{
     error::Error as StdError,
     fmt,
-    future::{Ready, poll_fn, ready},
+    future::{Ready, ready},
     ops::{Deref, DerefMut},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -36,7 +36,7 @@ use crate::{
     options::Options,
     report::{Outcome, Report},
     source::Source,
-    spool::{Spool, SpoolFile},
+    spool::{ReadError, Spool, SpoolFile, read_exact_at},
     window::Window,
 };
 
@@ -226,16 +226,10 @@ fn entries_max(options: &Options) -> u32 {
 }
 
 async fn read_exact<S: Spool>(file: &mut S::File, offset: u64, buffer: &mut [u8]) -> Result<(), FailureKind> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        let rest = &mut buffer[filled..];
-        let read = poll_fn(|cx| Pin::new(&mut *file).poll_read_at(cx, offset + filled as u64, rest)).await;
-        match read.map_err(|error| FailureKind::Storage(error.to_string().into()))? {
-            0 => return Err(FailureKind::Storage("the spooled file is shorter than it was written".into())),
-            read => filled += read,
-        }
-    }
-    Ok(())
+    read_exact_at(file, offset, buffer).await.map_err(|error| match error {
+        ReadError::Storage(error) => FailureKind::Storage(error.to_string().into()),
+        ReadError::Short => FailureKind::Storage("the spooled file is shorter than it was written".into()),
+    })
 }
 
 fn failed(report: Report, kind: FailureKind) -> Report {

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as StdError,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -42,4 +43,39 @@ pub trait SpoolFile {
         offset: u64,
         buffer: &mut [u8],
     ) -> Poll<Result<usize, Self::Error>>;
+}
+
+/// Why bytes could not be read from a temporary file.
+#[derive(Debug)]
+pub(crate) enum ReadError<E> {
+    Storage(E),
+    /// The file is shorter than it was written.
+    Short,
+}
+
+/// Appends all of `bytes`. Not cancel-safe: a beginning may have been appended.
+pub(crate) async fn append_all<F: SpoolFile + Unpin>(file: &mut F, mut bytes: &[u8]) -> Result<(), F::Error> {
+    while !bytes.is_empty() {
+        let appended = poll_fn(|cx| Pin::new(&mut *file).poll_append(cx, bytes)).await?;
+        bytes = &bytes[appended..];
+    }
+    Ok(())
+}
+
+/// Fills `buffer` from `offset` on.
+pub(crate) async fn read_exact_at<F: SpoolFile + Unpin>(
+    file: &mut F,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<(), ReadError<F::Error>> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        let rest = &mut buffer[filled..];
+        let read = poll_fn(|cx| Pin::new(&mut *file).poll_read_at(cx, offset + filled as u64, rest)).await;
+        match read.map_err(ReadError::Storage)? {
+            0 => return Err(ReadError::Short),
+            read => filled += read,
+        }
+    }
+    Ok(())
 }

@@ -37,6 +37,7 @@ use crate::{
     clock::{Clock, Timestamp},
     fetch::{Body, Fetch, FetchError, FetchErrorKind, Profile, Request, Response},
     head::{ContentRange, Head},
+    spool::{Spool, SpoolFile},
 };
 
 /// Serves bodies from memory: ranges, a strong validator, and faults where some are asked for.
@@ -270,3 +271,100 @@ impl Clock for SkippingClock {
         ready(())
     }
 }
+
+/// Temporary storage in memory, within a quota. Clones share it.
+///
+/// ```
+/// # use futures_util::FutureExt;
+/// use narrows_core::{spool::Spool, testing::MemorySpool};
+///
+/// let spool = MemorySpool::new(100);
+/// let file = spool.create(60).now_or_never().expect("nothing waits");
+/// assert!(file.is_ok() && spool.create(60).now_or_never().expect("nothing waits").is_err());
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemorySpool {
+    left: Arc<AtomicU64>,
+}
+
+impl MemorySpool {
+    /// A spool of so many bytes.
+    pub fn new(quota: u64) -> Self {
+        Self { left: Arc::new(AtomicU64::new(quota)) }
+    }
+
+    /// Bytes of the quota that are free.
+    pub fn left(&self) -> u64 {
+        self.left.load(Relaxed)
+    }
+}
+
+impl Spool for MemorySpool {
+    type Error = MemorySpoolFull;
+    type File = MemorySpoolFile;
+    type Create = Ready<Result<MemorySpoolFile, MemorySpoolFull>>;
+
+    fn create(&self, bytes_max: u64) -> Self::Create {
+        let taken = self.left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes_max));
+        let file = || MemorySpoolFile { bytes: Vec::new(), bytes_max, left: self.left.clone() };
+        ready(taken.map(|_| file()).map_err(|_| MemorySpoolFull))
+    }
+}
+
+/// A temporary file in memory.
+///
+/// No example: [`MemorySpool`] makes it.
+#[derive(Debug)]
+pub struct MemorySpoolFile {
+    bytes: Vec<u8>,
+    bytes_max: u64,
+    left: Arc<AtomicU64>,
+}
+
+impl Drop for MemorySpoolFile {
+    fn drop(&mut self) {
+        self.left.fetch_add(self.bytes_max, Relaxed);
+    }
+}
+
+impl SpoolFile for MemorySpoolFile {
+    type Error = MemorySpoolFull;
+
+    fn poll_append(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, MemorySpoolFull>> {
+        if self.bytes.len() as u64 + bytes.len() as u64 > self.bytes_max {
+            return Poll::Ready(Err(MemorySpoolFull));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_read_at(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        offset: u64,
+        buffer: &mut [u8],
+    ) -> Poll<Result<usize, MemorySpoolFull>> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default();
+        let read = rest.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&rest[..read]);
+        Poll::Ready(Ok(read))
+    }
+}
+
+/// A quota that is used up.
+///
+/// No example: that of [`MemorySpool`] meets it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MemorySpoolFull;
+
+impl fmt::Display for MemorySpoolFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the spool is full")
+    }
+}
+
+impl StdError for MemorySpoolFull {}

@@ -358,6 +358,24 @@ fn want_of_room_makes_a_batch_due() {
 }
 
 #[test]
+fn one_task_that_pushes_and_takes_is_not_woken_by_itself() {
+    let (world, budget) = (World::new(3), Budget::new(8 << 20));
+    let (batches, _) = open(&world, &budget, BatchOptions::new().items_max(1));
+    push(&batches, 0);
+    let first = batches.next_batch().now_or_never().flatten().unwrap(); // in flight, so none is due
+    world.spawn("both", async move {
+        futures_util::future::join(batches.push(Item::new(1, 100)), batches.next_batch()).await.0.unwrap();
+    });
+    let mut tasks = Tasks::of(&world);
+    let steps = (0..100).take_while(|_| tasks.step().is_ok()).count();
+    assert!(steps < 5, "{steps} steps, and nothing has happened");
+    first.commit();
+    while !tasks.names().is_empty() {
+        tasks.step().unwrap();
+    }
+}
+
+#[test]
 fn a_push_that_is_given_up_holds_nobody_up() {
     let (world, budget) = (World::new(3), Budget::new(8 << 20));
     let (batches, _) = open(&world, &budget, BatchOptions::new().items_max(1));

@@ -17,7 +17,10 @@ mod buffer;
 mod in_flight;
 mod item;
 mod options;
+mod record;
 mod shared;
+mod spill;
+mod spilled;
 mod stats;
 
 use std::{
@@ -33,6 +36,9 @@ pub use breaker::Breaker;
 pub use in_flight::{Batch, Member, Settled};
 pub use item::{Bound, End, Ended, Item};
 pub use options::{BadSetting, BatchOptions, Overflow};
+pub use record::Spill;
+pub use spill::Spilling;
+pub use spilled::{NotPushed, SpillError, SpillOptions, Spilled};
 pub use stats::BatchStats;
 
 use self::{
@@ -222,8 +228,11 @@ impl<T, C: Clock> Future for Push<'_, T, C> {
             }
             Err(item) => {
                 this.item = Some(item);
+                // A batch is due now, for want of room. Told once: where one task pushes and takes, it
+                // would wake itself for ever.
+                let is_new = this.ticket.is_none();
                 this.ticket = Some(state.join(this.ticket, cx));
-                shared.tell(state, true, false); // a batch is due, for want of room
+                shared.tell(state, is_new, false);
                 Poll::Pending
             }
         }

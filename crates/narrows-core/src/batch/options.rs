@@ -2,7 +2,8 @@
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
-/// What happens to an item that finds the buffer full.
+/// What happens to an item that finds the buffer full. To put it into temporary storage instead, take
+/// [`Spilling`](super::Spilling).
 ///
 /// ```
 /// use narrows_core::batch::{BatchOptions, Overflow};
