@@ -96,7 +96,7 @@ impl<E> From<ReadError<E>> for SpillError<E> {
 
 /// What is in storage now.
 ///
-/// No example: that of [`Spilling`] looks at it.
+/// No example: that of [`Spilling`](super::Spilling) looks at it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Spilled {
@@ -110,7 +110,7 @@ pub struct Spilled {
 
 /// An item that was not taken, and why.
 ///
-/// No example: [`Spilling::push`] gives it back.
+/// No example: [`Spilling::push`](super::Spilling::push) gives it back.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NotPushed<T, E> {
