@@ -204,6 +204,7 @@ export type ErrorCode =
   | "bad_deflate"
   | "bad_zstd"
   | "host_down"
+  | "rejected"
   | "crc_mismatch"
   | "compressed_size_mismatch"
   | "duplicate_name"

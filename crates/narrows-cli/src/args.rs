@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, fetch::Profile, unpack};
-use narrows_origin::calendar::{Day, day};
+use narrows_jobs::calendar::{Day, day};
 
 use crate::{
     exit::Usage,

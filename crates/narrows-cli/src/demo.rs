@@ -7,7 +7,7 @@ use std::{
 };
 
 use narrows::memory;
-use narrows_origin::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::calendar::{Day, SLOTS, slot_name};
 
 use crate::{
     args::DemoArgs,

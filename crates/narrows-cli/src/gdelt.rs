@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use futures_util::stream;
 use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
-use narrows_origin::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::calendar::{Day, SLOTS, slot_name};
 
 use crate::{
     args::{GdeltArgs, Table},

@@ -230,6 +230,8 @@ pub enum FailureKind {
     Cancelled,
     /// Storing the data failed.
     Storage(Box<str>),
+    /// The consumer does not take the data for what it was to be, and why.
+    Rejected(Box<str>),
 }
 
 impl FailureKind {
@@ -262,6 +264,7 @@ impl FailureKind {
             Self::HostDown { .. } => "host_down",
             Self::Cancelled => "cancelled",
             Self::Storage(_) => "storage",
+            Self::Rejected(_) => "rejected",
         }
     }
 
@@ -302,7 +305,8 @@ impl FailureKind {
             | Self::Misuse(_)
             | Self::BadLine(_)
             | Self::Cancelled
-            | Self::Storage(_) => false,
+            | Self::Storage(_)
+            | Self::Rejected(_) => false,
         }
     }
 }
@@ -365,6 +369,7 @@ impl fmt::Display for FailureKind {
             }
             Self::Cancelled => f.write_str("cancelled"),
             Self::Storage(what) => write!(f, "storing it failed: {what}"),
+            Self::Rejected(why) => write!(f, "not as it should be: {why}"),
         }
     }
 }

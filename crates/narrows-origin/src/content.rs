@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::Uri;
 use narrows_sim::{Prng, gzip};
 
-use crate::generate;
+use crate::{generate, trades};
 
 /// Generated files that are kept, in bytes.
 const CACHE_BYTES: u64 = 512 << 20;
@@ -94,6 +94,17 @@ impl Library {
             "gdeltv2" => {
                 generate::slot(name, 0)?;
                 self.cached(&key, || generate::slot(name, seed)).await
+            }
+            "data" => {
+                let wishes = trades::Wishes {
+                    trades: number("trades", 20_000),
+                    gap: number("gap", 0),
+                    disorder: number("disorder", 0),
+                    bad_row: number("bad-row", 0),
+                    wrong_checksum: parameter("wrong-checksum").is_some(),
+                };
+                let path = path.trim_start_matches('/');
+                self.cached(&format!("{key} {wishes:?}"), || trades::file(path, self.seed, wishes)).await
             }
             "entries" => self.cached(&key, || Some(generate::two_entries())).await,
             "trades" | "ticks" => {

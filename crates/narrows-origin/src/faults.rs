@@ -34,6 +34,12 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// Whether `NAME=VALUE` asks for one.
+    pub(crate) fn names(wish: &str) -> bool {
+        let name = wish.split('=').next().unwrap_or_default();
+        !["trades", "gap", "disorder", "bad-row", "mb", "name", "from", "days"].contains(&name)
+    }
+
     /// Reads them from a query; `count` requests for this address came before.
     pub(crate) fn parse(query: &str, count: u64) -> Self {
         let mut faults = Self::default();

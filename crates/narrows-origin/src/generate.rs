@@ -6,7 +6,7 @@ use std::fmt::Write;
 use md5::{Digest, Md5};
 use narrows_sim::{Hex, Prng, Style, gzip, zip};
 
-use crate::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::calendar::{Day, SLOTS, slot_name};
 
 const ACTORS: [&str; 12] = [
     "USA\tUNITED STATES\tUSA",

@@ -5,9 +5,9 @@
 #![forbid(unsafe_code)]
 
 mod body;
-pub mod calendar;
 mod content;
 mod faults;
 mod generate;
 pub mod naive;
 pub mod serve;
+mod trades;

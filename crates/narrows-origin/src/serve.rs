@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read, Write},
     net::Ipv4Addr,
     path::PathBuf,
@@ -9,7 +10,7 @@ use std::{
 };
 
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     body::Incoming,
     header::{self, HeaderValue},
     service::service_fn,
@@ -100,7 +101,7 @@ async fn answer(library: &Library, request: &Request<Incoming>) -> Response<Orig
         Method::OPTIONS => status(StatusCode::NO_CONTENT),
         _ => status(StatusCode::METHOD_NOT_ALLOWED),
     };
-    let faults = Faults::parse(request.uri().query().unwrap_or_default(), 0);
+    let faults = Faults::parse(&wishes(request.uri()).1, 0);
     let headers = response.headers_mut();
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
     if !faults.no_cors {
@@ -117,6 +118,22 @@ async fn answer(library: &Library, request: &Request<Incoming>) -> Response<Orig
     response
 }
 
+/// The path and the query of an address. What stands in `/with/NAME=VALUE&.../` before a path is of the
+/// query, too: for programs that make their addresses of a base. With `some=N`, it is so for N addresses
+/// in a hundred.
+fn wishes(uri: &Uri) -> (String, String) {
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    let Some((wishes, rest)) = path.strip_prefix("/with/").and_then(|rest| rest.split_once('/')) else {
+        return (path.to_owned(), query.to_owned());
+    };
+    let some = wishes.split('&').find_map(|wish| wish.strip_prefix("some=")?.parse::<u64>().ok()).unwrap_or(100);
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    let is_meant = |wish: &&str| !Faults::names(wish) || hasher.finish() % 100 < some;
+    let wishes: Vec<&str> = wishes.split('&').filter(is_meant).chain([query]).filter(|wish| !wish.is_empty()).collect();
+    (format!("/{rest}"), wishes.join("&"))
+}
+
 fn status(status: StatusCode) -> Response<OriginBody> {
     let mut response = Response::new(OriginBody::empty());
     *response.status_mut() = status;
@@ -124,7 +141,8 @@ fn status(status: StatusCode) -> Response<OriginBody> {
 }
 
 async fn get(library: &Library, request: &Request<Incoming>) -> Response<OriginBody> {
-    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let (path, query) = wishes(request.uri());
+    let (path, query) = (path.as_str(), query.as_str());
     let count = if query.is_empty() { 0 } else { library.count(request.uri()) };
     let faults = Faults::parse(query, count);
     if let Some(latency) = faults.latency {

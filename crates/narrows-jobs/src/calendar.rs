@@ -1,6 +1,17 @@
-//! Days, and the names of GDELT's files on them.
+//! Days and months, and the names of GDELT's files on them.
+
+use std::fmt;
 
 /// A day of the Gregorian calendar.
+///
+/// ```
+/// use narrows_jobs::calendar::day;
+///
+/// let first = day("2024-02-28")?;
+/// assert_eq!(first.next().to_string(), "2024-02-29");
+/// assert_eq!(first.to(first.next()).count(), 2);
+/// # Ok::<_, String>(())
+/// ```
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Day {
     /// The year.
@@ -23,6 +34,31 @@ impl Day {
             Self { year: year + 1, month: 1, day: 1 }
         }
     }
+
+    /// All days from this one to the last, inclusive. None if the last is before.
+    pub fn to(self, last: Self) -> impl Iterator<Item = Self> + Clone + Send {
+        std::iter::successors(Some(self), |day| Some(day.next())).take_while(move |day| *day <= last)
+    }
+
+    /// The last day of its month.
+    #[must_use]
+    pub fn end_of_month(self) -> Self {
+        Self { day: days_in(self.year, self.month), ..self }
+    }
+
+    /// Days since the first of January 1970; days before are none.
+    pub fn since_1970(self) -> u32 {
+        let before = |year: u32| year * 365 + year / 4 - year / 100 + year / 400;
+        let years = before(self.year - 1).saturating_sub(before(1969));
+        years + (1..self.month).map(|month| days_in(self.year, month)).sum::<u32>() + self.day - 1
+    }
+}
+
+/// As `2026-01-31`.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
 }
 
 fn days_in(year: u32, month: u32) -> u32 {
@@ -35,6 +71,10 @@ fn days_in(year: u32, month: u32) -> u32 {
 }
 
 /// Reads a day of the form `2026-01-31`.
+///
+/// ```
+/// assert!(narrows_jobs::calendar::day("2026-02-30").is_err());
+/// ```
 ///
 /// # Errors
 ///
@@ -51,9 +91,18 @@ pub fn day(text: &str) -> Result<Day, String> {
 }
 
 /// Slots of 15 minutes in a day.
+///
+/// No example: it is a number.
 pub const SLOTS: u32 = 96;
 
 /// The file's name for a slot, as GDELT has it: note the case.
+///
+/// ```
+/// use narrows_jobs::calendar::{day, slot_name};
+///
+/// assert_eq!(slot_name(day("2026-04-03")?, 40, "export.CSV"), "20260403100000.export.CSV.zip");
+/// # Ok::<_, String>(())
+/// ```
 pub fn slot_name(day: Day, slot: u32, table: &str) -> String {
     let Day { year, month, day } = day;
     format!("{year:04}{month:02}{day:02}{:02}{:02}00.{table}.zip", slot / 4, slot % 4 * 15)
@@ -67,6 +116,16 @@ mod tests {
     fn days_are_parsed_or_refused() {
         assert!(day("2026-02-29").is_err() && day("2024-02-29").is_ok() && day("2026-1").is_err());
         assert_eq!(day("2025-12-31").unwrap().next(), day("2026-01-01").unwrap());
+    }
+
+    #[test]
+    fn days_are_counted_across_leap_years() {
+        let since = |text| day(text).unwrap().since_1970();
+        assert_eq!([since("1979-01-01"), since("2000-03-01"), since("2024-08-08")], [3287, 11017, 19943]);
+        let (first, last) = (day("2023-12-30").unwrap(), day("2024-03-02").unwrap());
+        assert_eq!(first.to(last).count() as u32, last.since_1970() - first.since_1970() + 1);
+        assert_eq!(last.to(first).count(), 0);
+        assert_eq!(day("2024-02-03").unwrap().end_of_month().to_string(), "2024-02-29");
     }
 
     #[test]

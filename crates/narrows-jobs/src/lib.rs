@@ -1,0 +1,12 @@
+//! Jobs on narrows: compositions of sources, stages and a sink.
+//!
+//! A job is generic over how bytes are fetched, over the clock, and over where its results go; so it
+//! runs natively, in a browser and in the simulator. It says where files are and what becomes of them.
+//! Files, terminals and options are the command line's.
+//!
+//! * [`bars`]: aggregate trades to range bars, over any number of days.
+//! * [`calendar`]: days and months, and the names of files on them.
+#![forbid(unsafe_code)]
+
+pub mod bars;
+pub mod calendar;
