@@ -29,11 +29,11 @@ fn run(bars: &mut RangeBars, prices: &[f64]) -> Vec<Bar> {
 fn a_band_is_reached_exactly() {
     assert!(run(&mut maker(250, true), &[50000.0, 50100.0, 49900.0]).is_empty());
     let up = run(&mut maker(250, true), &[50000.0, 50125.0]);
-    assert_eq!((up[0].high, up[0].close, up[0].low), (50125_00000000, 50125_00000000, 50000_00000000));
+    assert_eq!((up[0].high, up[0].close, up[0].low), (5_012_500_000_000, 5_012_500_000_000, 5_000_000_000_000));
     assert_eq!(run(&mut maker(250, true), &[50000.0, 50124.99999999]), []);
     assert_eq!(run(&mut maker(250, true), &[50000.0, 49875.0]).len(), 1);
     let jump = run(&mut maker(250, true), &[50000.0, 51000.0, 60000.0]);
-    assert_eq!((jump.len(), jump[0].close), (1, 51000_00000000), "the next bar begins at its own price");
+    assert_eq!((jump.len(), jump[0].close), (1, 5_100_000_000_000), "the next bar begins at its own price");
     assert_eq!(run(&mut maker(1, true), &[0.01, 0.01000009]), [], "rounded down: 10 units of 10^-8");
     assert_eq!(run(&mut maker(1, true), &[0.01, 0.01000010]).len(), 1);
 }
@@ -253,8 +253,8 @@ fn both_ways_of_reading_agree() {
 #[test]
 fn a_row_of_csv_reads_back_the_same() {
     let mut bars = maker(250, true);
-    bars.push(&trade(1, 50_000_00000000, 1)).unwrap();
-    let bar = bars.push(&trade(2, 51_000_00000000, 1_000_001)).unwrap().unwrap();
+    bars.push(&trade(1, 5_000_000_000_000, 1)).unwrap();
+    let bar = bars.push(&trade(2, 5_100_000_000_000, 1_000_001)).unwrap().unwrap();
     let mut text = String::new();
     csv::write(&mut text, &bar).unwrap();
     let fields: Vec<&str> = text.trim_end().split(',').collect();

@@ -1,8 +1,8 @@
-//! The command line.
+//! Arguments that commands have in common, and those of the smaller commands.
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, fetch::Profile, unpack};
 use narrows_jobs::calendar::{Day, day};
 
@@ -12,74 +12,6 @@ use crate::{
     politeness::PolitenessArgs,
     units::{duration, size},
 };
-
-/// Downloads, verifies and unpacks any number of files in the memory you choose.
-#[derive(Parser)]
-#[command(name = "narrows", version, max_term_width = 100)]
-pub(crate) struct Cli {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum Command {
-    /// Download, verify and unpack files
-    #[command(after_help = GET_EXAMPLES)]
-    Get(GetArgs),
-    /// Say what memory a job will need, term by term, without downloading anything
-    Plan(GetArgs),
-    /// Serve files over HTTP on 127.0.0.1 for demos, tests and benchmarks
-    #[command(after_help = ORIGIN_HELP)]
-    Origin(OriginArgs),
-    /// Download days of GDELT 2.0, count the rows, write them as TSV
-    #[command(after_help = GDELT_EXAMPLES)]
-    Gdelt(GdeltArgs),
-    /// Run a week of GDELT from a local origin beside the naive way, and draw both memory curves
-    Demo(DemoArgs),
-    /// The naive way, for comparison: every file whole in memory until all are there
-    #[command(hide = true)]
-    Naive(NaiveArgs),
-}
-
-const GET_EXAMPLES: &str = "\
-Examples:
-  narrows get https://example.com/a.zip --unpack --out data
-  narrows get --list urls.txt --limit 20 --budget 128MiB --out data --report report.jsonl
-  narrows get --list masterfilelist.txt --unpack --discard --summary json
-  zcat urls.gz | narrows get --list - --stdout > all.csv
-
-Lists have one URL a line, or `size md5 url` as GDELT's master lists; size and MD5 are then checked.
-Blank lines and lines that start with # are passed over.
-Archives that cannot be streamed go through a temporary file: in DIR, or in $TMPDIR without one.
-
-Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
-
-const GDELT_EXAMPLES: &str = "\
-Examples:
-  narrows gdelt --from 2026-01-01 --to 2026-01-07 --type export
-  narrows gdelt --from 2026-01-01 --to 2026-01-01 --type gkg --out slots --report slots.jsonl
-  narrows gdelt --from 2026-01-01 --to 2026-01-31 --master masterfilelist.txt --stdout > month.tsv
-
-Each day has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
-
-const ORIGIN_HELP: &str = "\
-The first line on stdout is the base URL. Besides the files of --dir it generates, by seed:
-  /gdeltv2/20260101001500.export.CSV.zip   a GDELT slot (export, mentions, gkg)
-  /gdeltv2/masterfilelist.txt?from=20260101&days=7
-  /trades/2026-01-01.zip?mb=80             daily trades, so many MB of text
-  /ticks/2026-01-01.csv.gz?mb=10           gzip ticks
-  /bytes/1048576?name=7                    so many bytes
-  /entries/two.zip                         two entries without a line feed at their ends
-  /origin/open                             how many bodies are being sent
-
-Every path takes faults, separated by &:
-  status=503  retry-after=2  reset=BYTES  cut=BYTES  stall=BYTES  latency-ms=N  redirect=URL
-  wrong-range  and  times=N: these only for the first N requests
-  rate=BYTES_PER_SECOND  no-ranges  no-length  no-etag  weak-etag  gzip (as content encoding)
-  change (other bytes at every request), hide (pages of other origins see few headers),
-  no-cors (they see nothing)
-  rewrap, bare (a part is answered as if it were everything, with or without its headers)
-  deny-range (416), short (half of the part asked for)";
 
 #[derive(Args)]
 pub(crate) struct GetArgs {
@@ -182,7 +114,7 @@ pub(crate) struct TransferArgs {
     pub(crate) http1: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct ReportingArgs {
     /// Write one JSON line for each source
     #[arg(long, value_name = "FILE")]
@@ -360,17 +292,5 @@ impl TransferArgs {
 
     pub(crate) fn budget(&self) -> Budget {
         Budget::new(self.budget)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     exit::{Exit, Usage},
     list::Sources,
     progress,
-    record::{Recorder, Summary, Told, millis},
+    record::{BarsSummary, Recorder, Summary, Told, millis},
     sink::{Output, Sink},
     terminal::tell,
     units::human,
@@ -57,21 +57,32 @@ pub(crate) struct Job {
 }
 
 /// What is left of a job that has ended.
-struct Ended {
-    recorder: Arc<Recorder>,
-    guard: Option<Guard>,
-    stats: Stats,
-    budget: Budget,
-    to_stdout: bool,
-    interrupted: bool,
+pub(crate) struct Ended {
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) stats: Stats,
+    pub(crate) budget: Budget,
+    pub(crate) to_stdout: bool,
+    pub(crate) interrupted: bool,
+    /// It stopped for a reason that no source's outcome shows; this has been told.
+    pub(crate) stopped: bool,
+    pub(crate) bars: Option<BarsSummary>,
 }
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
+    run_driven(reporting, drive(job, reporting.report.clone(), reporting.progress))
+}
+
+/// Runs what drives a job, prints the summary, and says how the command ends.
+pub(crate) fn run_driven(
+    reporting: &ReportingArgs,
+    driven: impl Future<Output = Result<Ended, Usage>> + Send + 'static,
+) -> Result<Exit, Usage> {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a worker thread: a task there wakes others without waking another thread.
-    let driven = runtime.block_on(runtime.spawn(drive(job, reporting.report.clone(), reporting.progress)));
-    let Ended { recorder, guard, stats, budget, to_stdout, interrupted } = match driven {
+    let driven = runtime.block_on(runtime.spawn(driven));
+    let Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars } = match driven {
         Ok(driven) => driven?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
@@ -84,6 +95,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
         limit: stats.limit,
         in_flight_peak: stats.in_flight_peak,
         guard: guard.map(|guard| guard.stats().into()),
+        bars,
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
     };
@@ -100,7 +112,7 @@ pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
         tell(format_args!("narrows: the process had {peak} at most, over --assert-peak {limit}"));
         return Ok(Exit::AssertionFailed);
     }
-    Ok(if summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
+    Ok(if stopped || summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
 }
 
 fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
@@ -126,10 +138,9 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
         OptionsError::Budget(_) => Usage(format!("{error}; raise --budget")),
         _ => Usage(error.to_string()),
     })?;
-    let (cancel, cancelled) = watch::channel(false);
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
-    tokio::spawn(interrupts(Interrupts::listen()?, cancel, handle.clone()));
+    let cancelled = heed_interrupts(handle.clone())?;
     let mut sink = output.open()?;
     let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref())?);
     sink.protect(report.as_deref());
@@ -178,7 +189,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     }
     let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted })
+    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped: false, bars: None })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be
@@ -222,6 +233,13 @@ impl Interrupts {
     async fn next(&mut self) {
         select(pin!(self.0.recv()), pin!(self.1.recv())).await;
     }
+}
+
+/// Interrupts cancel the window; what is given turns true with the first one.
+pub(crate) fn heed_interrupts(window: Handle<DefaultClock>) -> io::Result<watch::Receiver<bool>> {
+    let (cancel, cancelled) = watch::channel(false);
+    tokio::spawn(interrupts(Interrupts::listen()?, cancel, window));
+    Ok(cancelled)
 }
 
 /// The first interrupt ends the job in order, the second at once.

@@ -2,6 +2,8 @@
 #![deny(unsafe_code)]
 
 mod args;
+mod bars;
+mod cli;
 mod consume;
 mod demo;
 mod exit;
@@ -21,8 +23,9 @@ mod units;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command, NaiveArgs, OriginArgs};
+use args::{NaiveArgs, OriginArgs};
 use clap::Parser;
+use cli::{Cli, Command};
 use exit::{Exit, USAGE, Usage};
 use narrows_origin::{naive, serve};
 
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Plan(get) => plan::run(&get),
         Command::Origin(origin) => serve(origin),
         Command::Gdelt(gdelt) => gdelt::run(gdelt),
+        Command::Bars(bars) => bars::run(bars),
         Command::Demo(demo) => demo::run(&demo),
         Command::Naive(NaiveArgs { list, limit }) => match naive::run(&list, limit) {
             Ok(()) => Ok(Exit::Success),

@@ -55,6 +55,54 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) guard: Option<Guarded>,
     pub(crate) elapsed_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bars: Option<BarsSummary>,
+}
+
+/// What was read and made of trades.
+#[derive(Clone, Serialize)]
+pub(crate) struct BarsSummary {
+    /// Trades of this run's files.
+    pub(crate) trades: u64,
+    /// Bars of all thresholds.
+    pub(crate) bars: u64,
+    /// Gaps between trades, and the trades missing in them.
+    pub(crate) gaps: u64,
+    pub(crate) missing_trades: u64,
+    /// Rows that were passed over, and trades that were put in order.
+    pub(crate) rejected_rows: u64,
+    pub(crate) reordered_trades: u64,
+    /// Files that are not there.
+    pub(crate) missing_files: Vec<String>,
+    /// Files whose checksum is wrong, missing or unusable, and why.
+    pub(crate) unproven_files: Vec<String>,
+    /// The last file that is in the output.
+    pub(crate) last_file: Option<String>,
+    pub(crate) outputs: Vec<String>,
+}
+
+impl BarsSummary {
+    fn text(&self) -> String {
+        let Self { trades, bars, gaps, missing_trades, rejected_rows, reordered_trades, .. } = self;
+        let mut text = format!("{trades} trades, {bars} bars");
+        for (count, what) in [(rejected_rows, "rows passed over"), (reordered_trades, "trades put in order")] {
+            if *count > 0 {
+                text += &format!(", {count} {what}");
+            }
+        }
+        if *gaps > 0 {
+            text += &format!(", {gaps} gaps with {missing_trades} trades missing");
+        }
+        for (files, what) in [(&self.missing_files, "missing"), (&self.unproven_files, "not as published")] {
+            if let Some(first) = files.first() {
+                text += &format!("\n{} files {what}, the first: {first}", files.len());
+            }
+        }
+        if !self.outputs.is_empty() {
+            text += &format!("\nin {}", self.outputs.join(", "));
+        }
+        text + "\n"
+    }
 }
 
 /// What a guard of memory has seen and done.
@@ -263,8 +311,9 @@ impl Summary {
             ),
             _ => String::new(),
         };
+        let bars = self.bars.as_ref().map_or(String::new(), BarsSummary::text);
         format!(
-            "{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
+            "{bars}{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
              {} received, {} out, {entries} entries, {lines} lines, in {seconds:.1} s ({rate}/s)\n\
              {} of the budget's {} charged at most{rss}{guard}",
             human(self.bytes_received),
