@@ -48,9 +48,9 @@ pub(crate) struct SinkArgs {
 
 #[derive(Args)]
 pub(crate) struct TransferArgs {
-    /// Most transfers at once; auto seeks as many as bring more, up to 50
-    #[arg(long, value_name = "N|auto", default_value = "10", value_parser = limit)]
-    pub(crate) limit: Limit,
+    /// Most transfers at once; auto seeks as many as bring more, up to 50 [default: 10; for bars: 4]
+    #[arg(long, value_name = "N|auto", value_parser = limit)]
+    pub(crate) limit: Option<Limit>,
     /// Most memory for data, from the socket to the output; auto is half of what the container or
     /// the machine has
     #[arg(long, value_name = "SIZE|auto", default_value = "64MiB", value_parser = budget)]
@@ -232,6 +232,9 @@ pub(crate) struct NaiveArgs {
     pub(crate) limit: usize,
 }
 
+/// Transfers at once where nothing is said.
+const LIMIT: u32 = 10;
+
 fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("a header has the form \"Name: value\"")?;
     Ok((name.trim().to_owned(), value.trim().to_owned()))
@@ -247,8 +250,8 @@ impl TransferArgs {
         };
         Options::new()
             .name("this run")
-            .limit(self.limit.most as usize)
-            .adapts_limit(self.limit.adapts)
+            .limit(self.limit().most as usize)
+            .adapts_limit(self.limit().adapts)
             .hosts(self.politeness.hosts())
             .order(if self.order == OrderArg::List { Order::List } else { Order::Ready })
             .retry(RetryPolicy::new().retries_max(self.retries))
@@ -286,8 +289,12 @@ impl TransferArgs {
     fn http2_share(&self, transfers: usize, options: &Options) -> u32 {
         let without = Profile { holds_back: true, exchange_bytes: 0 };
         let others = options.working_set(without).total() + (1 << 20);
-        let share = self.budget / transfers.clamp(1, self.limit.most as usize) as u64;
+        let share = self.budget / transfers.clamp(1, self.limit().most as usize) as u64;
         share.saturating_sub(others).clamp(256 << 10, 32 << 20) as u32
+    }
+
+    pub(crate) fn limit(&self) -> Limit {
+        self.limit.unwrap_or(Limit { most: LIMIT, adapts: false })
     }
 
     pub(crate) fn budget(&self) -> Budget {

@@ -29,7 +29,7 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
         Err(error) => return Err(error.into()),
     };
     print(&set)?;
-    let limit = u64::from(get.transfers.limit.most);
+    let limit = u64::from(get.transfers.limit().most);
     let (wanted, budget) = (set.total().saturating_mul(limit), get.transfers.budget);
     let data = wanted.min(budget);
     let process = PROCESS_BYTES + limit * PER_TRANSFER_BYTES;

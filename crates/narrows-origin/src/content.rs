@@ -101,7 +101,7 @@ impl Library {
                     gap: number("gap", 0),
                     disorder: number("disorder", 0),
                     bad_row: number("bad-row", 0),
-                    wrong_checksum: parameter("wrong-checksum").is_some(),
+                    wrong_checksum: query.split('&').any(|wish| wish == "wrong-checksum"),
                 };
                 let path = path.trim_start_matches('/');
                 self.cached(&format!("{key} {wishes:?}"), || trades::file(path, self.seed, wishes)).await

@@ -21,12 +21,17 @@ use self::{
 use crate::{
     exit::{Exit, Usage},
     job::{Ended, heed_interrupts, run_driven},
+    limits::Limit,
     list, progress,
     record::{BarsSummary, Recorder, Told},
     terminal::tell,
 };
 
-pub(crate) fn run(bars: BarsArgs) -> Result<Exit, Usage> {
+/// Transfers at once where nothing is said: files are read one after another, so more would only wait.
+const LIMIT: u32 = 4;
+
+pub(crate) fn run(mut bars: BarsArgs) -> Result<Exit, Usage> {
+    bars.transfers.limit.get_or_insert(Limit { most: LIMIT, adapts: false });
     let (of, files) = files(&bars)?;
     if bars.dry_run {
         use std::io::Write;
