@@ -155,6 +155,12 @@ pub(crate) enum ProgressArg {
     None,
 }
 
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum OnBadRowArg {
+    Fail,
+    Skip,
+}
+
 #[derive(Args)]
 pub(crate) struct OriginArgs {
     /// Serve the files of this directory

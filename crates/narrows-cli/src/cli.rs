@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     args::{DemoArgs, GdeltArgs, GetArgs, NaiveArgs, OriginArgs},
     bars::args::BarsArgs,
+    tardis::args::TardisArgs,
 };
 
 /// Downloads, verifies and unpacks any number of files in the memory you choose.
@@ -31,6 +32,9 @@ pub(crate) enum Command {
     /// Make range bars of aggregate trades: days and months of Binance, or files of your own
     #[command(after_help = BARS_EXAMPLES)]
     Bars(BarsArgs),
+    /// Download days of market data from Tardis, as Parquet by exchange, type, day and symbol
+    #[command(after_help = TARDIS_EXAMPLES)]
+    Tardis(TardisArgs),
     /// Run a week of GDELT from a local origin beside the naive way, and draw both memory curves
     Demo(DemoArgs),
     /// The naive way, for comparison: every file whole in memory until all are there
@@ -72,6 +76,19 @@ A file that breaks off, or is not as published, ends the run after the last file
 
 Exit status: 0 all files done or missing, 1 a file failed, 2 usage, 3 an assertion failed, 130 interrupted.";
 
+const TARDIS_EXAMPLES: &str = "\
+Examples:
+  narrows tardis --exchange deribit --type trades,quotes --symbol BTC-PERPETUAL,ETH-PERPETUAL \\
+      --from 2024-01-01 --to 2024-01-31 --out ticks
+  narrows tardis --exchange binance --type incremental_book_L2 --symbols-file symbols.txt \\
+      --from 2024-01-01 --to 2024-01-01 --shard 3/30 --out ticks --summary json
+
+The key is read from TARDIS_API_KEY or --key-file; without one, the first day of each month is free.
+Files are at DIR/exchange=E/data_type=T/date=D/SYMBOL.parquet, whole or not at all. A second run takes
+only those that are not there. Days without data answer 404 and are counted as missing, not as failed.
+
+Exit status: 0 all done, there or missing, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
+
 const ORIGIN_HELP: &str = "\
 The first line on stdout is the base URL. Besides the files of --dir it generates, by seed:
   /gdeltv2/20260101001500.export.CSV.zip   a GDELT slot (export, mentions, gkg)
@@ -82,6 +99,8 @@ The first line on stdout is the base URL. Besides the files of --dir it generate
   /data/spot/daily/aggTrades/S/S-aggTrades-2024-01-31.zip?trades=20000
                                            aggregate trades and .CHECKSUM, daily and monthly, spot and futures;
                                            gap=N disorder=N bad-row=N wrong-checksum
+  /v1/deribit/trades/2024/01/31/BTC-PERPETUAL.csv.gz?rows=20000
+                                           days of Tardis, of every type; bad-row=N wrong-header key=KEY
   /entries/two.zip                         two entries without a line feed at their ends
   /origin/open                             how many bodies are being sent
 

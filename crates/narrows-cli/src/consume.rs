@@ -102,7 +102,13 @@ async fn write<F: Fetch, C: Clock>(
         context.handle.cancel();
     }
     pumped?;
-    Ok(writer.commit()?)
+    // Where nothing came, there is nothing to keep either.
+    if delivery.proof().is_none() {
+        return Ok(());
+    }
+    let lines = writer.commit(delivery.sha256())?;
+    context.recorder.found(index, lines);
+    Ok(())
 }
 
 /// Why a source did not reach its output.

@@ -50,7 +50,10 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
     let list = gdelt.master.map(Into::into);
     let guard = gdelt.transfers.memory_limit.guard();
-    run_job(Job { sources, finite, options, guard, client, budget, output, list }, &gdelt.reporting)
+    run_job(
+        Job { sources, finite, options, guard, client, budget, output, list, aside: 0, tables: None },
+        &gdelt.reporting,
+    )
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

@@ -34,5 +34,8 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
     let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
     let guard = get.transfers.memory_limit.guard();
-    run_job(Job { sources, finite, options, guard, client, budget, output, list: get.list }, &get.reporting)
+    run_job(
+        Job { sources, finite, options, guard, client, budget, output, list: get.list, aside: 0, tables: None },
+        &get.reporting,
+    )
 }

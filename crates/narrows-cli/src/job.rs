@@ -32,6 +32,7 @@ use crate::{
     progress,
     record::{BarsSummary, Recorder, Summary, Told, millis},
     sink::{Output, Sink},
+    tables::{TableRules, Tally},
     terminal::tell,
     units::human,
 };
@@ -54,6 +55,9 @@ pub(crate) struct Job {
     pub(crate) output: Output,
     /// The list, if it is a file.
     pub(crate) list: Option<PathBuf>,
+    /// Of the budget, what is set aside for what consumers hold.
+    pub(crate) aside: u64,
+    pub(crate) tables: Option<Arc<TableRules>>,
 }
 
 /// What is left of a job that has ended.
@@ -67,6 +71,7 @@ pub(crate) struct Ended {
     /// It stopped for a reason that no source's outcome shows; this has been told.
     pub(crate) stopped: bool,
     pub(crate) bars: Option<BarsSummary>,
+    pub(crate) tables: Option<Arc<TableRules>>,
 }
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
@@ -82,7 +87,7 @@ pub(crate) fn run_driven(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a worker thread: a task there wakes others without waking another thread.
     let driven = runtime.block_on(runtime.spawn(driven));
-    let Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars } = match driven {
+    let Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables } = match driven {
         Ok(driven) => driven?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
@@ -96,6 +101,7 @@ pub(crate) fn run_driven(
         in_flight_peak: stats.in_flight_peak,
         guard: guard.map(|guard| guard.stats().into()),
         bars,
+        tables: tables.map(|tables| tables.summary()),
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
     };
@@ -129,10 +135,17 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<Ended, Usage> {
-    let Job { sources, finite, options, guard, client, budget, output, list } = job;
+    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables } = job;
     let options = options.guard(guard.clone());
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
-    let (for_window, for_spooled) = divide(&budget, &options, &client);
+    let (spare, _held) = match aside {
+        0 => (budget.clone(), None),
+        aside => {
+            let (rest, held) = budget.set_aside(aside).map_err(|error| Usage(format!("{error}; raise --budget")))?;
+            (rest, Some(held))
+        }
+    };
+    let (for_window, for_spooled) = divide(&spare, &options, &client);
     let made = Window::new(sources, client.clone(), clock, &for_window, options.clone());
     let mut window = made.map_err(|error| match error {
         OptionsError::Budget(_) => Usage(format!("{error}; raise --budget")),
@@ -145,6 +158,9 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref())?);
     sink.protect(report.as_deref());
     window = window.observed_by(Told(recorder.clone()));
+    if let Some(tables) = &tables {
+        window.observe(Tally(tables.clone()));
+    }
     let bytes_max = options.file_size_max.min(SPOOL_BYTES_MAX);
     let respooler = for_spooled.and_then(|budget| {
         let spool = TempSpool::new(sink.temporary(), bytes_max);
@@ -189,7 +205,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     }
     let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped: false, bars: None })
+    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped: false, bars: None, tables })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be

@@ -18,6 +18,8 @@ mod politeness;
 mod progress;
 mod record;
 mod sink;
+mod tables;
+mod tardis;
 mod terminal;
 mod units;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Origin(origin) => serve(origin),
         Command::Gdelt(gdelt) => gdelt::run(gdelt),
         Command::Bars(bars) => bars::run(bars),
+        Command::Tardis(tardis) => tardis::run(tardis),
         Command::Demo(demo) => demo::run(&demo),
         Command::Naive(NaiveArgs { list, limit }) => match naive::run(&list, limit) {
             Ok(()) => Ok(Exit::Success),

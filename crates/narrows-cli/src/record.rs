@@ -57,6 +57,57 @@ pub(crate) struct Summary {
     pub(crate) elapsed_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bars: Option<BarsSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tables: Option<TablesSummary>,
+}
+
+/// What was made of tables.
+#[derive(Clone, Default, Serialize)]
+pub(crate) struct TablesSummary {
+    /// Rows of this run's files, and those passed over.
+    pub(crate) rows: u64,
+    pub(crate) rejected_rows: u64,
+    /// Files that were there already, and so were not asked for.
+    pub(crate) already: u64,
+    /// By day and type.
+    pub(crate) days: Vec<DaySummary>,
+}
+
+/// What became of the files of a day and a type.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub(crate) struct DaySummary {
+    pub(crate) date: String,
+    pub(crate) data_type: String,
+    pub(crate) done: u64,
+    /// Of those done, without a row.
+    pub(crate) empty: u64,
+    pub(crate) already: u64,
+    pub(crate) missing: u64,
+    pub(crate) failed: u64,
+    pub(crate) rows: u64,
+}
+
+impl TablesSummary {
+    fn text(&self) -> String {
+        const SHOWN: usize = 20;
+        let mut text = String::new();
+        for day in self.days.iter().take(SHOWN) {
+            let DaySummary { date, data_type, done, empty, already, missing, failed, rows } = day;
+            text += &format!("{date} {data_type}: {done} done with {rows} rows");
+            let counts = [(empty, "empty"), (already, "there already"), (missing, "missing"), (failed, "failed")];
+            for (count, what) in counts.into_iter().filter(|(count, _)| **count > 0) {
+                text += &format!(", {count} {what}");
+            }
+            text.push('\n');
+        }
+        if let Some(more) = self.days.len().checked_sub(SHOWN + 1) {
+            text += &format!("and {} more days and types (--summary json)\n", more + 1);
+        }
+        if self.rejected_rows > 0 {
+            text += &format!("{} rows passed over\n", self.rejected_rows);
+        }
+        text
+    }
 }
 
 /// What was read and made of trades.
@@ -312,8 +363,9 @@ impl Summary {
             _ => String::new(),
         };
         let bars = self.bars.as_ref().map_or(String::new(), BarsSummary::text);
+        let tables = self.tables.as_ref().map_or(String::new(), TablesSummary::text);
         format!(
-            "{bars}{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
+            "{bars}{tables}{done} done, {failed} failed, {skipped} skipped, {cancelled} cancelled\n\
              {} received, {} out, {entries} entries, {lines} lines, in {seconds:.1} s ({rate}/s)\n\
              {} of the budget's {} charged at most{rss}{guard}",
             human(self.bytes_received),

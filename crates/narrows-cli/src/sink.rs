@@ -3,13 +3,15 @@
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use narrows::Source;
+use narrows::{Source, report::Hex};
 
 use crate::{
     exit::Usage,
     output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
+    tables::{TableFile, TableRules},
 };
 
 /// Where the data is to go.
@@ -17,6 +19,8 @@ pub(crate) enum Output {
     Discard,
     Stdout,
     Directory(PathBuf),
+    /// As a table for each source.
+    Tables(PathBuf, Arc<TableRules>),
 }
 
 /// Where the data goes.
@@ -24,6 +28,7 @@ pub(crate) enum Sink {
     Discard,
     Stdout,
     Directory(OutputDirectory),
+    Tables(OutputDirectory, Arc<TableRules>),
 }
 
 impl Output {
@@ -31,18 +36,20 @@ impl Output {
         Ok(match self {
             Self::Discard => Sink::Discard,
             Self::Stdout => Sink::Stdout,
-            Self::Directory(path) => {
-                let opened = OutputDirectory::open(&path);
-                Sink::Directory(opened.map_err(|error| Usage(format!("{}: {error}", path.display())))?)
-            }
+            Self::Directory(path) => Sink::Directory(open(&path)?),
+            Self::Tables(path, rules) => Sink::Tables(open(&path)?, rules),
         })
     }
+}
+
+fn open(path: &Path) -> Result<OutputDirectory, Usage> {
+    OutputDirectory::open(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
 }
 
 impl Sink {
     /// Keeps sources from taking the report's place.
     pub(crate) fn protect(&mut self, report: Option<&Path>) {
-        if let Self::Directory(directory) = self {
+        if let Self::Directory(directory) | Self::Tables(directory, _) = self {
             directory.protect(report);
         }
     }
@@ -50,7 +57,7 @@ impl Sink {
     /// Where temporary files are.
     pub(crate) fn temporary(&self) -> PathBuf {
         match self {
-            Self::Directory(directory) => directory.staging().to_owned(),
+            Self::Directory(directory) | Self::Tables(directory, _) => directory.staging().to_owned(),
             Self::Discard | Self::Stdout => std::env::temp_dir(),
         }
     }
@@ -65,6 +72,12 @@ impl Sink {
                 let name = name_of(&source.url);
                 let name = if unpacks { unpacked_name(&name).to_owned() } else { name };
                 Target::Files { staged: directory.stage(index)?, file: None, name }
+            }
+            Self::Tables(directory, rules) => {
+                let staged = directory.stage(index)?;
+                let (path, pages) = (rules.path_of(source)?, directory.staging());
+                let table = TableFile::new(rules, source, staged.create(&path)?, pages)?;
+                Target::Table { staged, table: Box::new(table) }
             }
         };
         Ok(Writer { target, lines: 0, open_line: false })
@@ -89,6 +102,10 @@ enum Target<'a> {
         /// The name for what has none of its own.
         name: String,
     },
+    Table {
+        staged: Staged<'a>,
+        table: Box<TableFile>,
+    },
 }
 
 impl Writer<'_> {
@@ -100,10 +117,15 @@ impl Writer<'_> {
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Target::Table { table, .. } = &mut self.target {
+            table.write(bytes)?;
+            self.lines = table.rows();
+            return Ok(());
+        }
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
         self.open_line = bytes.last().map_or(self.open_line, |last| *last != b'\n');
         match &mut self.target {
-            Target::Discard | Target::Files { file: None, .. } => Ok(()),
+            Target::Discard | Target::Table { .. } | Target::Files { file: None, .. } => Ok(()),
             // A reader that is slow must not keep an interrupt from being heard.
             Target::Stdout => tokio::task::block_in_place(|| io::stdout().lock().write_all(bytes)),
             Target::Files { file: Some(file), .. } => file.write_all(bytes),
@@ -117,15 +139,21 @@ impl Writer<'_> {
                 file.take().map_or(Ok(()), |file| tokio::task::block_in_place(|| file.finish()))
             }
             Target::Stdout => io::stdout().lock().flush(),
-            Target::Discard => Ok(()),
+            Target::Discard | Target::Table { .. } => Ok(()),
         }
     }
 
-    /// Makes it durable. Only after that is the source done.
-    pub(crate) fn commit(self) -> io::Result<()> {
+    /// Makes it durable. Only after that is the source done. `sha256` is that of the source, if known.
+    pub(crate) fn commit(mut self, sha256: Option<[u8; 32]>) -> io::Result<u64> {
         match self.target {
-            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit()),
-            Target::Discard | Target::Stdout => Ok(()),
+            Target::Table { staged, table } => tokio::task::block_in_place(|| {
+                let rows = table.finish(sha256.map(|digest| Hex(&digest).to_string()))?;
+                self.lines = rows;
+                staged.commit()
+            })?,
+            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit())?,
+            Target::Discard | Target::Stdout => {}
         }
+        Ok(self.lines)
     }
 }

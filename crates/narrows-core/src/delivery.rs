@@ -262,6 +262,11 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
         self.shared.lock().proof()
     }
 
+    /// SHA-256 of what was accepted, once everything has come, where that was asked for.
+    pub fn sha256(&self) -> Option<[u8; 32]> {
+        self.shared.lock().transfer.figures().sha256
+    }
+
     /// The failure it is over with, if it is.
     pub fn failure(&self) -> Option<Failure> {
         self.shared.lock().failure()

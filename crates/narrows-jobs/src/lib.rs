@@ -5,8 +5,10 @@
 //! Files, terminals and options are the command line's.
 //!
 //! * [`bars`]: aggregate trades to range bars, over any number of days.
+//! * [`tardis`]: days of market data, file by file.
 //! * [`calendar`]: days and months, and the names of files on them.
 #![forbid(unsafe_code)]
 
 pub mod bars;
 pub mod calendar;
+pub mod tardis;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::Uri;
 use narrows_sim::{Prng, gzip};
 
-use crate::{generate, trades};
+use crate::{generate, tardis, trades};
 
 /// Generated files that are kept, in bytes.
 const CACHE_BYTES: u64 = 512 << 20;
@@ -105,6 +105,14 @@ impl Library {
                 };
                 let path = path.trim_start_matches('/');
                 self.cached(&format!("{key} {wishes:?}"), || trades::file(path, self.seed, wishes)).await
+            }
+            "v1" => {
+                let wishes = tardis::Wishes {
+                    rows: number("rows", 20_000),
+                    bad_row: number("bad-row", 0),
+                    wrong_header: query.split('&').any(|wish| wish == "wrong-header"),
+                };
+                self.cached(&format!("{key} {wishes:?}"), || tardis::file(name, seed, wishes)).await
             }
             "entries" => self.cached(&key, || Some(generate::two_entries())).await,
             "trades" | "ticks" => {

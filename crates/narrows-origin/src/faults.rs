@@ -37,7 +37,7 @@ impl Faults {
     /// Whether `NAME=VALUE` asks for one.
     pub(crate) fn names(wish: &str) -> bool {
         let name = wish.split('=').next().unwrap_or_default();
-        !["trades", "gap", "disorder", "bad-row", "mb", "name", "from", "days"].contains(&name)
+        !["trades", "rows", "key", "gap", "disorder", "bad-row", "mb", "name", "from", "days"].contains(&name)
     }
 
     /// Reads them from a query; `count` requests for this address came before.

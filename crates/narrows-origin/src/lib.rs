@@ -10,4 +10,5 @@ mod faults;
 mod generate;
 pub mod naive;
 pub mod serve;
+mod tardis;
 mod trades;

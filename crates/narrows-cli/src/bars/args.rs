@@ -10,7 +10,7 @@ use narrows_jobs::{
 };
 
 use crate::{
-    args::{ReportingArgs, TransferArgs},
+    args::{OnBadRowArg, ReportingArgs, TransferArgs},
     units::duration,
 };
 
@@ -106,12 +106,6 @@ impl From<OnGapArg> for OnGap {
             OnGapArg::Fail => Self::Fail,
         }
     }
-}
-
-#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
-pub(crate) enum OnBadRowArg {
-    Fail,
-    Skip,
 }
 
 impl From<OnBadRowArg> for OnBadRow {

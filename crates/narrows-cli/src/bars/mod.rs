@@ -201,7 +201,7 @@ async fn drive(bars: BarsArgs, of: String, mut files: Vec<File>) -> Result<Ended
     };
     let stats = window.stats();
     drop(window);
-    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars: Some(summary) })
+    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars: Some(summary), tables: None })
 }
 
 /// What ended the run, and the option that would let it go on.

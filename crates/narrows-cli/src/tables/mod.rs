@@ -1,0 +1,8 @@
+//! Sources as tables: what each becomes, and a file of it in the making.
+
+mod file;
+mod pages;
+mod rules;
+
+pub(crate) use file::TableFile;
+pub(crate) use rules::{Plan, TableRules, Tally};

@@ -1,0 +1,121 @@
+//! What sources become as tables, and what has become of them.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use narrows::{Observer, Outcome, Report, Source};
+use narrows_jobs::tardis::DayFile;
+use narrows_tables::{BadRow, Schema, read_about};
+
+use crate::record::{DaySummary, TablesSummary};
+
+/// The table of a source, given the source's key, which is its path below the output.
+pub(crate) type Plan = Box<dyn Fn(&str) -> Option<Schema> + Send + Sync>;
+
+pub(crate) struct TableRules {
+    plan: Plan,
+    /// The columns that are asked for, or all.
+    pub(crate) columns: Option<Vec<String>>,
+    /// Rows that do not fit are passed over.
+    skips_bad_rows: bool,
+    /// Where they are written to, each with the reason.
+    rejected: Mutex<Option<File>>,
+    rejected_rows: AtomicU64,
+    days: Mutex<BTreeMap<(String, String), DaySummary>>,
+}
+
+impl TableRules {
+    pub(crate) fn new(
+        plan: Plan,
+        columns: Option<Vec<String>>,
+        skips_bad_rows: bool,
+        rejected: Option<&Path>,
+    ) -> io::Result<Self> {
+        let rejected = Mutex::new(rejected.map(File::create).transpose()?);
+        let (rejected_rows, days) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { plan, columns, skips_bad_rows, rejected, rejected_rows, days })
+    }
+
+    /// Where the table of a source goes, below the output.
+    pub(crate) fn path_of(&self, source: &Source) -> io::Result<String> {
+        source.key.as_deref().map(Into::into).ok_or_else(|| io::Error::other("no table is known for this source"))
+    }
+
+    /// The table of a source of this path.
+    pub(crate) fn schema_of(&self, path: &str) -> io::Result<Schema> {
+        (self.plan)(path).ok_or_else(|| io::Error::other(format!("no table is known for {path:?}")))
+    }
+
+    /// A row that does not fit.
+    pub(crate) fn reject(&self, source: &str, bad: &BadRow, row: &[u8]) -> io::Result<()> {
+        if !self.skips_bad_rows {
+            return Err(io::Error::other(format!("{bad}; --on-bad-row skip passes such rows over")));
+        }
+        self.rejected_rows.fetch_add(1, Relaxed);
+        match &mut *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(file) => writeln!(file, "{source}\t{bad}\t{}", row.escape_ascii()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the table of this path is there, whole, and of this source; it then need not be made.
+    pub(crate) fn is_there(&self, directory: &Path, path: &str, source: &str) -> bool {
+        let there = File::open(directory.join(path)).ok().and_then(read_about);
+        let is = there
+            .zip((self.plan)(path))
+            .is_some_and(|((name, about), schema)| name == *schema.name && about.source == source);
+        if is {
+            self.count(path, |day| day.already += 1);
+        }
+        is
+    }
+
+    /// A table of so many rows was kept.
+    pub(crate) fn kept(&self, path: &str, rows: u64) {
+        self.count(path, |day| {
+            day.rows += rows;
+            day.empty += u64::from(rows == 0);
+        });
+    }
+
+    fn count(&self, path: &str, change: impl FnOnce(&mut DaySummary)) {
+        let Some(file) = DayFile::of_path(path) else { return };
+        let (date, data_type) = (file.day.to_string(), file.data_type);
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || DaySummary { date: date.clone(), data_type: data_type.clone(), ..DaySummary::default() };
+        change(days.entry((date.clone(), data_type.clone())).or_insert_with(fresh));
+    }
+
+    pub(crate) fn summary(&self) -> TablesSummary {
+        let days: Vec<_> = self.days.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        TablesSummary {
+            rows: days.iter().map(|day| day.rows).sum(),
+            rejected_rows: self.rejected_rows.load(Relaxed),
+            already: days.iter().map(|day| day.already).sum(),
+            days,
+        }
+    }
+}
+
+/// Counts how sources end.
+pub(crate) struct Tally(pub(crate) std::sync::Arc<TableRules>);
+
+impl Observer for Tally {
+    fn ended(&self, report: &Report) {
+        let Some(path) = &report.key else { return };
+        self.0.count(path, |day| match report.outcome {
+            Outcome::Done(_) => day.done += 1,
+            Outcome::Skipped => day.missing += 1,
+            Outcome::Failed(_) => day.failed += 1,
+            Outcome::Cancelled => {}
+        });
+    }
+}

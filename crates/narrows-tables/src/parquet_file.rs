@@ -1,0 +1,173 @@
+//! Batches to a Parquet file, in memory that does not know how long it is.
+//!
+//! Two things fill a writer's memory: dictionaries of columns that have no few values, and the pages of a
+//! row group, which are kept until it ends. So each column gets the encoding that fits what it holds, with a
+//! dictionary only where the schema says so, and pages go to a store of the caller's, such as a
+//! temporary file. 20 writers of trades then take 30 MiB where the defaults take 263.
+
+use std::{io::Write, sync::Arc};
+
+use arrow_array::RecordBatch;
+use parquet::{
+    arrow::{
+        ArrowWriter,
+        arrow_writer::{ArrowWriterOptions, PageStoreFactory},
+    },
+    basic::{Compression, Encoding},
+    errors::Result,
+    file::{
+        metadata::{KeyValue, ParquetMetaDataReader},
+        properties::WriterProperties,
+        reader::ChunkReader,
+    },
+    schema::types::ColumnPath,
+};
+
+use crate::{
+    schema::{Kind, Schema},
+    table::Table,
+};
+
+/// Bytes of a row group, before compression.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+/// Bytes of a page: at least, and at most. A column holds two in the making.
+const PAGE_BYTES: (usize, usize) = (16 << 10, 128 << 10);
+/// Bytes of all columns' pages, about.
+const PAGES_BYTES: usize = 2 << 20;
+
+/// What a file says of where it came from.
+///
+/// ```
+/// let about = narrows_tables::About { source: "https://h/a.csv.gz".into(), sha256: None, rows: 3 };
+/// assert_eq!(about.rows, 3);
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct About {
+    /// The address it was made of, without secrets.
+    pub source: String,
+    /// SHA-256 of what came from there, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Rows.
+    pub rows: u64,
+}
+
+/// Most memory that a writer of such a table takes beside its batch, in bytes, with pages in a store: of
+/// each column two pages and its encoder, of a dictionary its values; a quarter more for what the writer
+/// does not tell.
+///
+/// ```
+/// use narrows_tables::{tardis, writer_bytes_max};
+///
+/// let trades = tardis::schema("trades").expect("it is one of Tardis' types");
+/// assert!(writer_bytes_max(&trades) < 5 << 20);
+/// ```
+pub fn writer_bytes_max(schema: &Schema) -> u64 {
+    let columns = schema.columns.len();
+    let each = 3 * page_bytes(columns) + (16 << 10);
+    (columns * each * 5 / 4 + (1 << 20)) as u64
+}
+
+fn page_bytes(columns: usize) -> usize {
+    (PAGES_BYTES / columns.max(1)).clamp(PAGE_BYTES.0, PAGE_BYTES.1)
+}
+
+/// A Parquet file in the making.
+///
+/// ```
+/// use narrows_tables::{About, ParquetFile, Piece, Table, read_about, tardis};
+///
+/// let schema = tardis::schema("quotes").expect("it is one of Tardis' types");
+/// let mut table = Table::new(&schema, None)?;
+/// let mut file = ParquetFile::new(Vec::new(), &schema, &table, None)?;
+/// let text = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n";
+/// table.push(text.as_bytes(), &mut |_: Piece<'_>| Ok::<_, std::io::Error>(()))?;
+/// let bytes = file.finish(&About { source: "mem://a".into(), ..About::default() })?;
+/// let (name, about) = read_about(bytes::Bytes::from(bytes)).expect("it says so");
+/// assert_eq!((&*name, &*about.source), ("tardis.quotes", "mem://a"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct ParquetFile<W: Write + Send> {
+    writer: ArrowWriter<W>,
+    name: Arc<str>,
+}
+
+impl<W: Write + Send> ParquetFile<W> {
+    /// A file of the table's columns, written to `to`. Pages of a row group go to stores of `pages`;
+    /// without, they are kept in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of `to`.
+    pub fn new(to: W, schema: &Schema, table: &Table, pages: Option<Arc<dyn PageStoreFactory>>) -> Result<Self> {
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_dictionary_enabled(false)
+            .set_data_page_size_limit(page_bytes(schema.columns.len()))
+            .set_write_batch_size(1024)
+            .set_max_row_group_row_count(None)
+            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_created_by("narrows".into());
+        for column in &schema.columns {
+            let path = ColumnPath::from(vec![column.name.to_string()]);
+            properties = match column.kind {
+                Kind::Dictionary => properties.set_column_dictionary_enabled(path, true),
+                Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => {
+                    properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+                }
+                Kind::Utf8 => properties.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
+                _ => properties,
+            };
+        }
+        let options = ArrowWriterOptions::new().with_properties(properties.build());
+        let options = match pages {
+            Some(pages) => options.with_page_store_factory(pages),
+            None => options,
+        };
+        let writer = ArrowWriter::try_new_with_options(to, table.arrow_schema(), options)?;
+        Ok(Self { writer, name: schema.name.clone() })
+    }
+
+    /// Writes a batch.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer beneath and of the page stores.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch)
+    }
+
+    /// Memory that the writer says it takes, in bytes.
+    pub fn memory_size(&self) -> usize {
+        self.writer.memory_size()
+    }
+
+    /// Ends the file, and gives back what it was written to.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer beneath and of the page stores.
+    pub fn finish(mut self, about: &About) -> Result<W> {
+        let mut say = |key: &str, value: String| {
+            self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        };
+        say("narrows.schema", self.name.to_string());
+        say("narrows.source", about.source.clone());
+        say("narrows.rows", about.rows.to_string());
+        if let Some(digest) = &about.sha256 {
+            say("narrows.sha256", digest.clone());
+        }
+        self.writer.into_inner()
+    }
+}
+
+/// What a file says of its schema and of where it came from; `None` if it is no whole Parquet file of
+/// narrows'.
+///
+/// No example: that of [`ParquetFile`] reads one.
+pub fn read_about<R: ChunkReader>(file: R) -> Option<(String, About)> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).ok()?;
+    let pairs = metadata.file_metadata().key_value_metadata()?;
+    let get = |key: &str| pairs.iter().find(|pair| pair.key == key)?.value.clone();
+    let rows = get("narrows.rows")?.parse().ok()?;
+    Some((get("narrows.schema")?, About { source: get("narrows.source")?, sha256: get("narrows.sha256"), rows }))
+}

@@ -1,0 +1,201 @@
+//! A table in the making: blocks in, batches of typed columns out.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+
+use crate::{
+    column::{Builder, Value, value},
+    error::{BadRow, SchemaError},
+    schema::{Column, Header, Schema},
+    splitter::{Fields, Split, Splitter},
+};
+
+/// Bytes of a batch, about.
+const BATCH_BYTES: usize = 1 << 20;
+/// Rows of a batch: at least, and at most.
+const BATCH_ROWS: (usize, usize) = (256, 8192);
+
+/// What comes of a block.
+///
+/// No example: that of the crate takes some.
+#[derive(Debug)]
+pub enum Piece<'a> {
+    /// Rows, column by column.
+    Batch(RecordBatch),
+    /// A row that does not fit, with its fields. Whether that is passed over is for the caller to say.
+    Bad(BadRow, &'a [u8]),
+}
+
+/// Makes batches of blocks of text. Its memory: a batch of about a megabyte, and the longest row.
+///
+/// No example: that of the crate makes one.
+pub struct Table {
+    splitter: Splitter,
+    header: Header,
+    columns: Vec<Column>,
+    /// The columns that are asked for, by place, in the table's order.
+    wanted: Vec<usize>,
+    builders: Vec<Builder>,
+    /// Values of the row being read: it goes into the columns once it is known to fit.
+    values: Vec<Value>,
+    arrow: SchemaRef,
+    row: u64,
+    rows: u64,
+    /// Of the batch in the making.
+    batch_rows: usize,
+    batch_text: usize,
+    batch_rows_max: usize,
+}
+
+impl Table {
+    /// A table at the beginning of a file, with those of its columns that are asked for, or all.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`].
+    pub fn new(schema: &Schema, asked: Option<&[String]>) -> Result<Self, SchemaError> {
+        let columns = schema.columns.clone();
+        if let Some(at) = (1..columns.len()).find(|at| columns[..*at].iter().any(|one| one.name == columns[*at].name)) {
+            return Err(SchemaError::Twice(columns[at].name.clone()));
+        }
+        let place = |name: &String| columns.iter().position(|column| *column.name == **name);
+        let mut wanted = match asked {
+            None => (0..columns.len()).collect(),
+            Some(names) => names
+                .iter()
+                .map(|name| place(name).ok_or_else(|| SchemaError::NoSuchColumn(name.clone())))
+                .collect::<Result<Vec<_>, _>>()?,
+        };
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Err(SchemaError::Empty);
+        }
+        let builders = wanted.iter().map(|at| Builder::new(columns[*at].kind)).collect();
+        let fields: Vec<_> = wanted.iter().map(|at| columns[*at].field()).collect();
+        let width: usize = wanted.iter().map(|at| columns[*at].kind.width()).sum();
+        Ok(Self {
+            splitter: Splitter::new(schema.separator, columns.len()),
+            header: schema.header,
+            values: vec![Value::Null; wanted.len()],
+            arrow: Arc::new(arrow_schema::Schema::new(fields)),
+            batch_rows_max: (BATCH_BYTES / width.max(1)).clamp(BATCH_ROWS.0, BATCH_ROWS.1),
+            columns,
+            wanted,
+            builders,
+            row: 0,
+            rows: 0,
+            batch_rows: 0,
+            batch_text: 0,
+        })
+    }
+
+    /// The schema of its batches.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        self.arrow.clone()
+    }
+
+    /// Rows that fitted, so far.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Takes a block.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`, after which the table is of no further use.
+    pub fn push<E>(&mut self, block: &[u8], take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.read(Some(block), take)
+    }
+
+    /// The file has ended: gives the last batch.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`.
+    pub fn finish<E>(&mut self, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        self.read(None, take)?;
+        if self.header == Header::Required && self.row == 0 {
+            take(Piece::Bad(BadRow::new(1, None, b"", "there is no header"), b""))?;
+        }
+        if self.batch_rows > 0 { take(Piece::Batch(self.batch())) } else { Ok(()) }
+    }
+
+    fn read<E>(&mut self, block: Option<&[u8]>, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        // The splitter gives rows to the rest of the table.
+        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(crate::Separator::Tab, 0));
+        let mut row = |split: Split<'_>| {
+            self.row += 1;
+            match split {
+                Split::Row(fields) => self.fields(&fields, take),
+                Split::TooLong(bytes) => {
+                    let problem = "longer than a row may be, or of more columns than there are";
+                    take(Piece::Bad(BadRow::new(self.row, None, bytes, problem), bytes))
+                }
+            }
+        };
+        let read = match block {
+            Some(block) => splitter.split(block, &mut row),
+            None => splitter.finish(&mut row),
+        };
+        self.splitter = splitter;
+        read
+    }
+
+    fn fields<E>(&mut self, fields: &Fields<'_>, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+        if self.row == 1 && self.header != Header::None {
+            let names = self.columns.iter().map(|column| column.name.as_bytes());
+            let strip = |at: usize, field| if at == 0 { without_bom(field) } else { field };
+            let found = (0..fields.len()).map(|at| strip(at, fields.get(at)));
+            match (names.eq(found), self.header) {
+                (true, _) => return Ok(()),
+                (false, Header::Required) => {
+                    let expected: Vec<&str> = self.columns.iter().map(|column| &*column.name).collect();
+                    let problem = format!("not the header {}", expected.join(","));
+                    return take(Piece::Bad(BadRow::new(1, None, fields.bytes(), problem), fields.bytes()));
+                }
+                _ => {}
+            }
+        }
+        if fields.len() != self.columns.len() {
+            let problem = format!("{} columns, {} are expected", fields.len(), self.columns.len());
+            return take(Piece::Bad(BadRow::new(self.row, None, fields.bytes(), problem), fields.bytes()));
+        }
+        for (place, at) in self.wanted.iter().enumerate() {
+            let (column, field) = (&self.columns[*at], fields.get(*at));
+            match value(column, field) {
+                Ok(value) => self.values[place] = value,
+                Err(problem) => {
+                    let bad = BadRow::new(self.row, Some(&column.name), field, problem);
+                    return take(Piece::Bad(bad, fields.bytes()));
+                }
+            }
+        }
+        for (place, at) in self.wanted.iter().enumerate() {
+            let field = fields.get(*at);
+            self.batch_text += if self.values[place] == Value::Text { field.len() } else { 0 };
+            self.builders[place].append(self.values[place], field);
+        }
+        self.rows += 1;
+        self.batch_rows += 1;
+        if self.batch_rows >= self.batch_rows_max || self.batch_text >= BATCH_BYTES {
+            let batch = self.batch();
+            take(Piece::Batch(batch))?;
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self) -> RecordBatch {
+        let columns = self.builders.iter_mut().map(Builder::finish).collect();
+        (self.batch_rows, self.batch_text) = (0, 0);
+        // Each row was put into all of the schema's columns, as values of their kinds.
+        RecordBatch::try_new(self.arrow.clone(), columns).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn without_bom(field: &[u8]) -> &[u8] {
+    field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field)
+}
