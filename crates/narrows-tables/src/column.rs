@@ -1,234 +1,242 @@
-//! Fields to the values of typed columns.
+//! Columns in the making: fields in, arrays out.
 
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef,
-    builder::{
-        BooleanBuilder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder, StringDictionaryBuilder,
-        TimestampMicrosecondBuilder, TimestampMillisecondBuilder,
-    },
-    types::Int32Type,
+    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray, TimestampMillisecondArray, types::Int32Type,
+};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use crate::{
+    number::{decimal, float, whole},
+    schema::{Column, Kind},
 };
 
-use crate::schema::{Column, Kind};
+/// Most different values of a column of few, in a batch; beyond, the batch ends.
+const DIFFERENT_MAX: usize = 4096;
 
-/// A field that has been read, and not yet put into its column.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Value {
-    Null,
-    Whole(i64),
-    Float(f64),
-    Decimal(i128),
-    Bool(bool),
-    /// The field itself, which is UTF-8.
-    Text,
+/// A column in the making. Values can be taken back, so that a row is put in whole or not at all.
+pub(crate) struct Builder {
+    column: Column,
+    data: Data,
+    /// Where the column may be null: whether each value is there.
+    present: Vec<bool>,
 }
 
-/// Reads a field as a column's value.
-pub(crate) fn value(column: &Column, field: &[u8]) -> Result<Value, &'static str> {
-    if let Some(expected) = &column.expected
-        && field != expected.as_bytes()
-    {
-        return Err("not what was asked for");
-    }
-    let is_text = matches!(column.kind, Kind::Utf8 | Kind::Dictionary);
-    if field.is_empty() {
-        return match (column.is_nullable, is_text) {
-            (true, _) => Ok(Value::Null),
-            (false, true) => Ok(Value::Text),
-            (false, false) => Err("empty"),
-        };
-    }
-    match column.kind {
-        Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => {
-            whole(field).map(Value::Whole).ok_or("not a whole number of 64 bits")
-        }
-        Kind::Float64 => float(field).map(Value::Float).ok_or("not a number"),
-        Kind::Decimal { scale } => decimal(field, scale).map(Value::Decimal),
-        Kind::Boolean => match field {
-            b"true" | b"True" | b"TRUE" => Ok(Value::Bool(true)),
-            b"false" | b"False" | b"FALSE" => Ok(Value::Bool(false)),
-            _ => Err("neither true nor false"),
-        },
-        Kind::Utf8 | Kind::Dictionary => match std::str::from_utf8(field) {
-            Ok(_) => Ok(Value::Text),
-            Err(_) => Err("not UTF-8"),
-        },
-    }
-}
-
-fn whole(field: &[u8]) -> Option<i64> {
-    let (is_negative, digits) = match field {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    let mut value = 0_i64;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        // Downwards, for there is one more number below zero than above.
-        value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
-    }
-    if is_negative { Some(value) } else { value.checked_neg() }
-}
-
-/// Digits, a point, an exponent; no `inf`, no `nan`, no plus at the beginning.
-fn float(field: &[u8]) -> Option<f64> {
-    let is_number = matches!(field, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..] | [b'.', b'0'..=b'9', ..]);
-    let text = std::str::from_utf8(field).ok().filter(|_| is_number)?;
-    text.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-fn decimal(field: &[u8], scale: i8) -> Result<i128, &'static str> {
-    const NO_NUMBER: &str = "not a decimal number";
-    let (is_negative, digits) = match field {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    let (mut value, mut places, mut count) = (0_i128, None, 0);
-    for byte in digits {
-        match (byte, &mut places) {
-            (b'0'..=b'9', places) => {
-                if let Some(places) = places {
-                    *places += 1;
-                    if *places > scale {
-                        return Err("more decimal places than the column has");
-                    }
-                }
-                count += 1;
-                value = value * 10 + i128::from(byte - b'0');
-                if value >= LARGEST {
-                    return Err("more digits than the column has");
-                }
-            }
-            (b'.', places @ None) if count > 0 => *places = Some(0),
-            _ => return Err(NO_NUMBER),
-        }
-    }
-    if count == 0 || places == Some(0) {
-        return Err(NO_NUMBER);
-    }
-    for _ in places.unwrap_or(0)..scale {
-        value *= 10;
-        if value >= LARGEST {
-            return Err("more digits than the column has");
-        }
-    }
-    Ok(if is_negative { -value } else { value })
-}
-
-/// Beyond 38 digits.
-const LARGEST: i128 = 10_i128.pow(38);
-
-/// A column in the making.
-pub(crate) enum Builder {
-    Int64(Int64Builder),
-    Float64(Float64Builder),
-    Decimal(Decimal128Builder, i8),
-    Utf8(StringBuilder),
-    Dictionary(StringDictionaryBuilder<Int32Type>),
-    Boolean(BooleanBuilder),
-    Milliseconds(TimestampMillisecondBuilder),
-    Microseconds(TimestampMicrosecondBuilder),
+enum Data {
+    Whole(Vec<i64>),
+    Float(Vec<f64>),
+    Decimal(Vec<i128>, i8),
+    Bool(Vec<bool>),
+    Text { bytes: Vec<u8>, ends: Vec<i32> },
+    Few { keys: Vec<i32>, values: Vec<Box<str>>, last: usize },
 }
 
 impl Builder {
-    pub(crate) fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Int64 => Self::Int64(Int64Builder::new()),
-            Kind::Float64 => Self::Float64(Float64Builder::new()),
-            Kind::Decimal { scale } => Self::Decimal(Decimal128Builder::new(), scale),
-            Kind::Utf8 => Self::Utf8(StringBuilder::new()),
-            Kind::Dictionary => Self::Dictionary(StringDictionaryBuilder::new()),
-            Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
-            Kind::TimestampMs => Self::Milliseconds(TimestampMillisecondBuilder::new()),
-            Kind::TimestampUs => Self::Microseconds(TimestampMicrosecondBuilder::new()),
+    pub(crate) fn new(column: Column) -> Self {
+        let data = match column.kind {
+            Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => Data::Whole(Vec::new()),
+            Kind::Float64 => Data::Float(Vec::new()),
+            Kind::Decimal { scale } => Data::Decimal(Vec::new(), scale),
+            Kind::Boolean => Data::Bool(Vec::new()),
+            Kind::Utf8 => Data::Text { bytes: Vec::new(), ends: Vec::new() },
+            Kind::Dictionary => Data::Few { keys: Vec::new(), values: Vec::new(), last: 0 },
+        };
+        Self { column, data, present: Vec::new() }
+    }
+
+    /// Puts in the value of a field.
+    pub(crate) fn push(&mut self, field: &[u8]) -> Result<(), &'static str> {
+        let Self { column, data, present } = self;
+        if let Data::Few { keys, values, last } = data
+            && values.get(*last).is_some_and(|value| value.as_bytes() == field)
+        {
+            // Mostly the same as before, which was looked at then.
+            keys.push(*last as i32);
+            if column.is_nullable {
+                present.push(true);
+            }
+            return Ok(());
+        }
+        if let Some(expected) = &column.expected
+            && field != expected.as_bytes()
+        {
+            return Err("not what was asked for");
+        }
+        let is_there = !field.is_empty() || !column.is_nullable;
+        if !is_there {
+            data.push_null();
+        } else {
+            data.push(field)?;
+        }
+        if column.is_nullable {
+            present.push(is_there);
+        }
+        Ok(())
+    }
+
+    /// Takes the last value back.
+    pub(crate) fn pop(&mut self) {
+        self.data.pop();
+        if self.column.is_nullable {
+            self.present.pop();
         }
     }
 
-    /// Puts in a value of the column's own kind; `field` is what it was read of.
-    pub(crate) fn append(&mut self, value: Value, field: &[u8]) {
-        // What is no text was never asked to be; what is, has been checked.
-        let text = || std::str::from_utf8(field).unwrap_or_default();
-        match (self, value) {
-            (Self::Int64(column), Value::Whole(value)) => column.append_value(value),
-            (Self::Milliseconds(column), Value::Whole(value)) => column.append_value(value),
-            (Self::Microseconds(column), Value::Whole(value)) => column.append_value(value),
-            (Self::Float64(column), Value::Float(value)) => column.append_value(value),
-            (Self::Decimal(column, _), Value::Decimal(value)) => column.append_value(value),
-            (Self::Boolean(column), Value::Bool(value)) => column.append_value(value),
-            (Self::Utf8(column), Value::Text) => column.append_value(text()),
-            (Self::Dictionary(column), Value::Text) => column.append_value(text()),
-            (column, _) => column.append_null(),
+    /// Bytes of text in the making.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match &self.data {
+            Data::Text { bytes, .. } => bytes.len(),
+            _ => 0,
         }
     }
 
-    fn append_null(&mut self) {
-        match self {
-            Self::Int64(column) => column.append_null(),
-            Self::Float64(column) => column.append_null(),
-            Self::Decimal(column, _) => column.append_null(),
-            Self::Utf8(column) => column.append_null(),
-            Self::Dictionary(column) => column.append_null(),
-            Self::Boolean(column) => column.append_null(),
-            Self::Milliseconds(column) => column.append_null(),
-            Self::Microseconds(column) => column.append_null(),
-        }
+    /// Whether it has as many different values as there may be.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(&self.data, Data::Few { values, .. } if values.len() >= DIFFERENT_MAX)
     }
 
     /// What has come together; the column then is empty.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Int64(column) => Arc::new(column.finish()),
-            Self::Float64(column) => Arc::new(column.finish()),
-            Self::Decimal(column, scale) => {
-                let array = column.finish();
-                // 38 digits, and a scale that was taken from a schema of such a column.
+        let present = std::mem::take(&mut self.present);
+        let nulls = self.column.is_nullable.then(|| NullBuffer::from(present)).filter(|nulls| nulls.null_count() > 0);
+        match (&mut self.data, self.column.kind) {
+            (Data::Whole(values), Kind::TimestampMs) => {
+                Arc::new(TimestampMillisecondArray::new(take(values), nulls).with_timezone("UTC"))
+            }
+            (Data::Whole(values), Kind::TimestampUs) => {
+                Arc::new(TimestampMicrosecondArray::new(take(values), nulls).with_timezone("UTC"))
+            }
+            (Data::Whole(values), _) => Arc::new(Int64Array::new(take(values), nulls)),
+            (Data::Float(values), _) => Arc::new(Float64Array::new(take(values), nulls)),
+            (Data::Decimal(values, scale), _) => {
+                let array = Decimal128Array::new(take(values), nulls);
+                // The scale is that of the column, whose digits were counted.
                 Arc::new(array.with_precision_and_scale(38, *scale).unwrap_or_else(|error| panic!("{error}")))
             }
-            Self::Utf8(column) => Arc::new(column.finish()),
-            Self::Dictionary(column) => Arc::new(column.finish()),
-            Self::Boolean(column) => Arc::new(column.finish()),
-            Self::Milliseconds(column) => Arc::new(column.finish().with_timezone("UTC")),
-            Self::Microseconds(column) => Arc::new(column.finish().with_timezone("UTC")),
+            (Data::Bool(values), _) => Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls)),
+            (Data::Text { bytes, ends }, _) => {
+                let mut offsets = Vec::with_capacity(ends.len() + 1);
+                offsets.push(0);
+                offsets.append(ends);
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                Arc::new(StringArray::new(offsets, std::mem::take(bytes).into(), nulls))
+            }
+            (Data::Few { keys, values, last }, _) => {
+                *last = 0;
+                let values = StringArray::from_iter_values(values.drain(..));
+                let keys = arrow_array::PrimitiveArray::<Int32Type>::new(take(keys), nulls);
+                Arc::new(DictionaryArray::new(keys, Arc::new(values)))
+            }
         }
     }
 }
 
+fn take<T: arrow_buffer::ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
+    ScalarBuffer::from(std::mem::take(values))
+}
+
+impl Data {
+    fn push(&mut self, field: &[u8]) -> Result<(), &'static str> {
+        match self {
+            Self::Whole(values) => {
+                let none = if field.is_empty() { "empty" } else { "not a whole number of 64 bits" };
+                values.push(whole(field).ok_or(none)?);
+            }
+            Self::Float(values) => {
+                let none = if field.is_empty() { "empty" } else { "not a number" };
+                values.push(float(field).ok_or(none)?);
+            }
+            Self::Decimal(values, scale) => values.push(decimal(field, *scale)?),
+            Self::Bool(values) => values.push(match field {
+                b"true" | b"True" | b"TRUE" => true,
+                b"false" | b"False" | b"FALSE" => false,
+                _ => return Err("neither true nor false"),
+            }),
+            Self::Text { bytes, ends } => {
+                utf8(field)?;
+                bytes.extend_from_slice(field);
+                // A batch ends long before 2 GiB.
+                ends.push(bytes.len() as i32);
+            }
+            Self::Few { keys, values, last } => {
+                let known = values.iter().position(|value| value.as_bytes() == field);
+                *last = match known {
+                    Some(at) => at,
+                    None => {
+                        values.push(utf8(field)?.into());
+                        values.len() - 1
+                    }
+                };
+                keys.push(*last as i32);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_null(&mut self) {
+        match self {
+            Self::Whole(values) => values.push(0),
+            Self::Float(values) => values.push(0.0),
+            Self::Decimal(values, _) => values.push(0),
+            Self::Bool(values) => values.push(false),
+            Self::Text { bytes, ends } => ends.push(bytes.len() as i32),
+            Self::Few { keys, .. } => keys.push(0),
+        }
+    }
+
+    fn pop(&mut self) {
+        match self {
+            Self::Whole(values) => drop(values.pop()),
+            Self::Float(values) => drop(values.pop()),
+            Self::Decimal(values, _) => drop(values.pop()),
+            Self::Bool(values) => drop(values.pop()),
+            Self::Text { bytes, ends } => {
+                ends.pop();
+                bytes.truncate(ends.last().map_or(0, |end| *end as usize));
+            }
+            // A value that no row has is no harm.
+            Self::Few { keys, .. } => drop(keys.pop()),
+        }
+    }
+}
+
+fn utf8(field: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(field).map_err(|_| "not UTF-8")
+}
+
 #[cfg(test)]
 mod tests {
+    use arrow_array::Array;
+
     use super::*;
 
     #[test]
-    fn fields_are_exact_or_refused() {
-        let of = |kind, field: &str| value(&Column::new("c", kind), field.as_bytes());
-        assert_eq!(of(Kind::Int64, "-9223372036854775808"), Ok(Value::Whole(i64::MIN)));
-        assert_eq!(of(Kind::Int64, "9223372036854775807"), Ok(Value::Whole(i64::MAX)));
-        for bad in ["9223372036854775808", "+1", "1.0", "-", " 1", "1e3"] {
-            assert!(of(Kind::Int64, bad).is_err(), "{bad}");
+    fn values_are_put_in_or_refused_and_can_be_taken_back() {
+        let mut text = Builder::new(Column::new("t", Kind::Utf8).nullable());
+        for field in ["ä", "", "b"] {
+            text.push(field.as_bytes()).unwrap();
         }
-        assert_eq!(of(Kind::Float64, "6416.5"), Ok(Value::Float(6416.5)));
-        assert_eq!(of(Kind::Float64, "-1e-7"), Ok(Value::Float(-1e-7)));
-        for bad in ["nan", "inf", "+1", "1,5", "1e999", "0x1", "-"] {
-            assert!(of(Kind::Float64, bad).is_err(), "{bad}");
-        }
-        let eight = Kind::Decimal { scale: 8 };
-        assert_eq!(of(eight, "-0.00000001"), Ok(Value::Decimal(-1)));
-        assert_eq!(of(eight, "12"), Ok(Value::Decimal(1_200_000_000)));
-        for bad in ["0.000000001", ".5", "5.", "1.2.3", "1e5", &"9".repeat(31)] {
-            assert!(of(eight, bad).is_err(), "{bad}");
-        }
-        assert_eq!(of(Kind::Boolean, "False"), Ok(Value::Bool(false)));
-        assert_eq!(of(Kind::Utf8, ""), Ok(Value::Text));
-        assert_eq!(of(Kind::Float64, ""), Err("empty"));
-        assert!(value(&Column::new("c", Kind::Utf8), b"\xff").is_err());
-        assert_eq!(value(&Column::new("c", Kind::Float64).nullable(), b""), Ok(Value::Null));
-        assert!(value(&Column::new("c", Kind::Dictionary).expected("deribit"), b"binance").is_err());
+        text.pop();
+        text.push(b"c").unwrap();
+        assert_eq!(text.push(b"\xff"), Err("not UTF-8"));
+        let array = text.finish();
+        let array = array.as_any().downcast_ref::<StringArray>().unwrap();
+        assert_eq!(array.iter().collect::<Vec<_>>(), [Some("ä"), None, Some("c")]);
+
+        let mut few = Builder::new(Column::new("f", Kind::Dictionary).expected("x"));
+        assert_eq!(few.push(b"y"), Err("not what was asked for"));
+        few.push(b"x").unwrap();
+        few.push(b"x").unwrap();
+        assert_eq!(few.push(b"y"), Err("not what was asked for"));
+        assert_eq!(few.finish().len(), 2);
+
+        let push = |kind, field: &[u8]| Builder::new(Column::new("c", kind)).push(field);
+        assert_eq!(push(Kind::Float64, b""), Err("empty"));
+        assert_eq!(push(Kind::TimestampUs, b"soon"), Err("not a whole number of 64 bits"));
+        assert_eq!(push(Kind::Boolean, b"1"), Err("neither true nor false"));
+        assert_eq!(push(Kind::Boolean, b"True"), Ok(()));
+        assert_eq!(push(Kind::Utf8, b""), Ok(()), "the empty text");
     }
 }

@@ -36,6 +36,7 @@
 
 mod column;
 mod error;
+mod number;
 mod parquet_file;
 mod schema;
 mod splitter;

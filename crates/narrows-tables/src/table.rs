@@ -1,14 +1,14 @@
 //! A table in the making: blocks in, batches of typed columns out.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::{
-    column::{Builder, Value, value},
+    column::Builder,
     error::{BadRow, SchemaError},
-    schema::{Column, Header, Schema},
+    schema::{Column, Header, Kind, Schema},
     splitter::{Fields, Split, Splitter},
 };
 
@@ -32,20 +32,20 @@ pub enum Piece<'a> {
 ///
 /// No example: that of the crate makes one.
 pub struct Table {
-    splitter: Splitter,
+    /// Away only while it gives rows to the rest of the table.
+    splitter: Option<Splitter>,
     header: Header,
     columns: Vec<Column>,
     /// The columns that are asked for, by place, in the table's order.
     wanted: Vec<usize>,
     builders: Vec<Builder>,
-    /// Values of the row being read: it goes into the columns once it is known to fit.
-    values: Vec<Value>,
     arrow: SchemaRef,
     row: u64,
     rows: u64,
     /// Of the batch in the making.
     batch_rows: usize,
-    batch_text: usize,
+    /// Whether text can end a batch.
+    may_fill: bool,
     batch_rows_max: usize,
 }
 
@@ -73,13 +73,13 @@ impl Table {
         if wanted.is_empty() {
             return Err(SchemaError::Empty);
         }
-        let builders = wanted.iter().map(|at| Builder::new(columns[*at].kind)).collect();
+        let builders = wanted.iter().map(|at| Builder::new(columns[*at].clone())).collect();
         let fields: Vec<_> = wanted.iter().map(|at| columns[*at].field()).collect();
+        let may_fill = wanted.iter().any(|at| matches!(columns[*at].kind, Kind::Utf8 | Kind::Dictionary));
         let width: usize = wanted.iter().map(|at| columns[*at].kind.width()).sum();
         Ok(Self {
-            splitter: Splitter::new(schema.separator, columns.len()),
+            splitter: Some(Splitter::new(schema.separator, columns.len())),
             header: schema.header,
-            values: vec![Value::Null; wanted.len()],
             arrow: Arc::new(arrow_schema::Schema::new(fields)),
             batch_rows_max: (BATCH_BYTES / width.max(1)).clamp(BATCH_ROWS.0, BATCH_ROWS.1),
             columns,
@@ -88,7 +88,7 @@ impl Table {
             row: 0,
             rows: 0,
             batch_rows: 0,
-            batch_text: 0,
+            may_fill,
         })
     }
 
@@ -125,8 +125,7 @@ impl Table {
     }
 
     fn read<E>(&mut self, block: Option<&[u8]>, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
-        // The splitter gives rows to the rest of the table.
-        let mut splitter = std::mem::replace(&mut self.splitter, Splitter::new(crate::Separator::Tab, 0));
+        let Some(mut splitter) = self.splitter.take() else { return Ok(()) };
         let mut row = |split: Split<'_>| {
             self.row += 1;
             match split {
@@ -141,7 +140,7 @@ impl Table {
             Some(block) => splitter.split(block, &mut row),
             None => splitter.finish(&mut row),
         };
-        self.splitter = splitter;
+        self.splitter = Some(splitter);
         read
     }
 
@@ -165,23 +164,17 @@ impl Table {
             return take(Piece::Bad(BadRow::new(self.row, None, fields.bytes(), problem), fields.bytes()));
         }
         for (place, at) in self.wanted.iter().enumerate() {
-            let (column, field) = (&self.columns[*at], fields.get(*at));
-            match value(column, field) {
-                Ok(value) => self.values[place] = value,
-                Err(problem) => {
-                    let bad = BadRow::new(self.row, Some(&column.name), field, problem);
-                    return take(Piece::Bad(bad, fields.bytes()));
-                }
-            }
-        }
-        for (place, at) in self.wanted.iter().enumerate() {
             let field = fields.get(*at);
-            self.batch_text += if self.values[place] == Value::Text { field.len() } else { 0 };
-            self.builders[place].append(self.values[place], field);
+            if let Err(problem) = self.builders[place].push(field) {
+                self.builders[..place].iter_mut().for_each(Builder::pop);
+                let bad = BadRow::new(self.row, Some(&self.columns[*at].name), field, problem);
+                return take(Piece::Bad(bad, fields.bytes()));
+            }
         }
         self.rows += 1;
         self.batch_rows += 1;
-        if self.batch_rows >= self.batch_rows_max || self.batch_text >= BATCH_BYTES {
+        let is_full = |builder: &Builder| builder.text_bytes() >= BATCH_BYTES || builder.is_full();
+        if self.batch_rows >= self.batch_rows_max || (self.may_fill && self.builders.iter().any(is_full)) {
             let batch = self.batch();
             take(Piece::Batch(batch))?;
         }
@@ -190,9 +183,18 @@ impl Table {
 
     fn batch(&mut self) -> RecordBatch {
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
-        (self.batch_rows, self.batch_text) = (0, 0);
+        self.batch_rows = 0;
         // Each row was put into all of the schema's columns, as values of their kinds.
         RecordBatch::try_new(self.arrow.clone(), columns).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("columns", &self.arrow.fields().len())
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 
