@@ -276,7 +276,11 @@ impl<T: Spill, C: Clock, S: Spool> Inner<T, C, S> {
                 }
                 let full = self.change(|files| files.full.pop_front());
                 let next = match full {
-                    None => self.newest.lock().await.take(),
+                    None => {
+                        let mut newest = self.newest.lock().await;
+                        // While that was waited for, a push may have begun another file.
+                        self.change(|files| files.full.pop_front()).or_else(|| newest.take())
+                    }
                     full => full,
                 };
                 *oldest = Some((next.ok_or(SpillError::Damaged)?, 0));
