@@ -7,6 +7,7 @@
 use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream};
+use narrows_bars::{AggTrades, BarError, RangeBars, Row, Threshold, csv};
 use narrows_browser::{BrowserClock, BrowserFetch, BrowserOptions, MemorySpool, OpfsSpool, SpoolError};
 use narrows_core::{
     Budget, Clock, Fetch,
@@ -51,6 +52,33 @@ async fn what_the_platform_hides_is_told_apart_as_far_as_it_can_be() {
     let is_node = !is_page();
     let cases = BROWSER_CASES.iter().filter(|case| !is_node || !case.expected.contains("blocked"));
     conforms(cases.copied()).await;
+}
+
+include!("../../bars.rs");
+include!(concat!(env!("OUT_DIR"), "/oracle.rs"));
+
+#[wasm_bindgen_test]
+fn bars_are_the_same_as_where_they_were_built() {
+    assert_eq!(bars_digest(env!("TRADES").parse().unwrap()).to_string(), env!("NATIVE_BARS"));
+}
+
+#[wasm_bindgen_test]
+fn bars_are_those_of_the_oracle_byte_for_byte() {
+    for (trades, expected, dbps, gate) in ORACLE {
+        let mut bars = RangeBars::new(Threshold::new(*dbps).unwrap(), *gate);
+        let mut text = csv::HEADER.to_owned();
+        let mut take = |row: Row<'_>| {
+            let Row::Trade(trade) = row else { panic!("{row:?}") };
+            if let Some(bar) = bars.push(&trade)? {
+                csv::write(&mut text, &bar).unwrap();
+            }
+            Ok::<_, BarError>(())
+        };
+        let mut rows = AggTrades::new();
+        rows.read(trades, &mut take).unwrap();
+        rows.finish(&mut take).unwrap();
+        assert!(text == *expected, "{dbps} {gate}");
+    }
 }
 
 #[wasm_bindgen_test]
