@@ -138,3 +138,31 @@ fn a_job_becomes_smaller_while_another_process_takes_memory() {
     let count = |name: &str| guard[name].as_u64().unwrap();
     assert!(count("shrunk") > 0 && count("grown") > 0, "it neither shrank nor recovered: {guard}");
 }
+
+#[test]
+fn a_month_of_tables_and_of_bars_with_faults_fits_a_container_of_64_mb() {
+    let Some(group) = Group::new("jobs") else { return };
+    let origin = Origin::start(&[]);
+    let folder = tempfile::tempdir().unwrap();
+    let [ticks, bars] = ["ticks", "bars.csv"].map(|name| folder.path().join(name).display().to_string());
+    let common =
+        ["--from", "2024-01-01", "--to", "2024-01-30", "--budget", "auto", "--summary", "json", "--progress", "none"];
+    let base = origin.url("/with/rows=20000&some=5&reset=30000&times=1");
+    let symbols = ["--exchange", "deribit", "--symbol", "A,B,C,D,E,F", "--type", "trades,quotes,incremental_book_L2"];
+    let arguments = [&["tardis", "--base", &base, "--out", &ticks], &symbols[..], &common].concat();
+    let output = group.command(binary(), &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = summary(&output);
+    assert_eq!((told["done"].as_u64(), told["tables"]["rows"].as_u64()), (Some(540), Some(540 * 20_000)));
+    assert_eq!(told["tables"]["days"].as_array().unwrap().len(), 90);
+    eprintln!("540 tables: {} ms, {} bytes at most", told["elapsed_ms"], told["peak_rss_bytes"]);
+
+    let base = origin.url("/with/trades=100000&some=5&reset=30000&times=1");
+    let arguments =
+        [&["bars", "--base", &base, "--out", &bars, "--symbol", "S", "--threshold-dbps", "100"], &common[..]].concat();
+    let output = group.command(binary(), &arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = summary(&output);
+    assert_eq!((told["done"].as_u64(), told["bars"]["trades"].as_u64()), (Some(30), Some(3_000_000)));
+    eprintln!("30 days of trades: {} ms, {} bytes at most", told["elapsed_ms"], told["peak_rss_bytes"]);
+}

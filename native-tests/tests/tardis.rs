@@ -200,3 +200,49 @@ fn what_cannot_be_done_is_said_before_anything_is_downloaded() {
             .contains("MiB would do, or a smaller --limit")
     );
 }
+
+/// A file system of so many kilobytes, unmounted when it is dropped.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// `None`, and said so, where none may be mounted.
+    fn mount(kilobytes: u32) -> Option<Self> {
+        let folder = Self(tempfile::tempdir().unwrap());
+        if folder.resize("size", kilobytes) {
+            return Some(folder);
+        }
+        eprintln!("skipped: no file system may be mounted here");
+        None
+    }
+
+    fn resize(&self, how: &str, kilobytes: u32) -> bool {
+        let options = format!("{how}={kilobytes}k");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(self.0.path()).output();
+        mount.is_ok_and(|mount| mount.status.success())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+#[test]
+fn a_full_disk_fails_what_does_not_fit_and_a_second_run_with_room_completes() {
+    let Some(small) = Small::mount(250) else { return };
+    let origin = Origin::start(&[]);
+    let (base, out) = (origin.url("/with/rows=5000"), small.0.path().join("out"));
+    let all = [&["--type", "trades", "--base", &base, "--out", out.to_str().unwrap()], &DAYS[..]].concat();
+    let (status, summary, stderr) = tardis(&all);
+    assert_eq!(status, 1, "{stderr}");
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    let done = summary["done"].as_u64().unwrap();
+    let whole: Vec<String> = files(&out).into_iter().filter(|name| name.ends_with(".parquet")).collect();
+    assert_eq!(whole.len() as u64, done);
+    whole.iter().for_each(|name| assert_eq!(about(&out.join(name)).unwrap().1, 5000, "{name}"));
+    assert!(small.resize("remount,size", 20_000), "it grows");
+    let (status, summary, stderr) = tardis(&all);
+    assert_eq!((status, summary["tables"]["already"].as_u64()), (0, Some(done)), "{stderr}");
+    assert_eq!(files(&out).len(), 6);
+}
