@@ -19,6 +19,8 @@ step "interleavings of threads"
 step "containers, and an endpoint that is away for a minute"
 NARROWS_RUNS=20 cargo test -p native-tests --test containers
 NARROWS_DOWN_SECONDS=60 cargo test -p native-tests --test batches
+step "jobs that are killed a hundred times"
+NARROWS_KILLS=100 cargo test -p native-tests --test bars --test tardis kill
 step "100,000 seeds"
 cargo run --profile sim -p narrows-sim -- 0..100000
 step "mutants"
@@ -35,3 +37,4 @@ step "benchmarks beside peers, and over distance"
 python3 benches/run.py
 python3 benches/distance.py
 python3 benches/limits.py
+python3 benches/jobs.py
