@@ -197,12 +197,24 @@ pub(crate) struct GdeltArgs {
     /// Take the slots from a master list, a file or an address, and check their sizes and MD5
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) master: Option<String>,
-    /// Write one TSV for each slot into this directory
+    /// Write one file for each slot into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "stdout")]
     pub(crate) out: Option<PathBuf>,
     /// Write all rows to stdout; by default they are only counted
     #[arg(long)]
     pub(crate) stdout: bool,
+    /// Text as it is, or typed columns at DIR/data_type=T/date=D/SLOT.parquet
+    #[arg(long, default_value = "tsv")]
+    pub(crate) format: FormatArg,
+    /// Of Parquet, the columns to keep, by GDELT's names; all by default
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Of Parquet, what a row means that does not fit: the slot fails, or the row is passed over and counted
+    #[arg(long, default_value = "fail")]
+    pub(crate) on_bad_row: OnBadRowArg,
+    /// Write rows that are passed over to this file, each with its source and the reason
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejected: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,
     #[command(flatten)]
@@ -214,6 +226,12 @@ pub(crate) enum Table {
     Export,
     Mentions,
     Gkg,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum FormatArg {
+    Tsv,
+    Parquet,
 }
 
 #[derive(Args)]

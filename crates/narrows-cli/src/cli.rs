@@ -60,6 +60,8 @@ Examples:
   narrows gdelt --from 2026-01-01 --to 2026-01-07 --type export
   narrows gdelt --from 2026-01-01 --to 2026-01-01 --type gkg --out slots --report slots.jsonl
   narrows gdelt --from 2026-01-01 --to 2026-01-31 --master masterfilelist.txt --stdout > month.tsv
+  narrows gdelt --from 2026-01-01 --to 2026-01-31 --type gkg --format parquet --out slots \\
+      --columns GKGRECORDID,V2.1DATE,V1THEMES --on-bad-row skip
 
 Each day has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
 

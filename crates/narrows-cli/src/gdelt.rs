@@ -2,16 +2,19 @@
 
 use std::{path::Path, sync::Arc};
 
-use futures_util::stream;
-use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
+use futures_util::{StreamExt, stream};
+use narrows::{Budget, Client, Fetch, NotFound, Options, Outcome, Source, blocking, text::public_url};
 use narrows_jobs::calendar::{Day, SLOTS, slot_name};
+use narrows_tables::{Table as NarrowsTable, gdelt::schema};
 
 use crate::{
-    args::{GdeltArgs, Table},
+    args::{FormatArg, GdeltArgs, OnBadRowArg, Table},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
+    output::name_of,
     sink::Output,
+    tables::{Plan, Room, TableRules},
 };
 
 fn table_name(table: Table, translation: bool) -> &'static str {
@@ -41,6 +44,9 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         }
         Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
     };
+    if gdelt.format == FormatArg::Parquet {
+        return as_tables(gdelt, sources, options);
+    }
     let output = match &gdelt.out {
         Some(directory) => Output::Directory(directory.clone()),
         None if gdelt.stdout => Output::Stdout,
@@ -54,6 +60,63 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         Job { sources, finite, options, guard, client, budget, output, list, aside: 0, tables: None },
         &gdelt.reporting,
     )
+}
+
+/// Bytes that a transfer of a zip takes, before its length is known.
+const ZIP_BYTES: u64 = 7 << 20;
+
+/// Each slot as Parquet. Those that are there already are not asked for.
+fn as_tables(mut gdelt: GdeltArgs, sources: Sources, mut options: Options) -> Result<Exit, Usage> {
+    let Some(directory) = gdelt.out.clone() else {
+        return Err(Usage("--format parquet needs a directory: --out DIR".into()));
+    };
+    let name = match gdelt.table {
+        Table::Export => "export",
+        Table::Mentions => "mentions",
+        Table::Gkg => "gkg",
+    };
+    let columns = (!gdelt.columns.is_empty()).then(|| std::mem::take(&mut gdelt.columns));
+    let schema = schema(name).ok_or_else(|| Usage(format!("no table is known for {name}")))?;
+    NarrowsTable::new(&schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
+    let room = Room::of(&gdelt.transfers, [&schema].into_iter(), ZIP_BYTES);
+    gdelt.transfers.limit.get_or_insert(room.limit());
+    options.limit = gdelt.transfers.limit().most as usize;
+    options.sha256 = true;
+    let aside = room.aside(options.limit)?;
+    let skips = gdelt.on_bad_row == OnBadRowArg::Skip;
+    let plan: Plan = Box::new(move |_| Some(schema.clone()));
+    let rules = Arc::new(TableRules::new(plan, columns, skips, gdelt.rejected.as_deref())?);
+    let (there, within) = (rules.clone(), directory.clone());
+    let sources = sources.filter_map(move |line| {
+        let kept = match line {
+            Ok(source) => {
+                let path = table_path(name, &source.url);
+                let missing = !there.is_there(&within, &path, &public_url(&source.url));
+                missing.then(|| Ok(source.key(path)))
+            }
+            bad => Some(bad),
+        };
+        std::future::ready(kept)
+    });
+    let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
+    let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
+    let guard = gdelt.transfers.memory_limit.guard();
+    let output = Output::Tables(directory, rules.clone());
+    let (list, tables) = (gdelt.master.map(Into::into), Some(rules));
+    let sources = Box::pin(sources);
+    run_job(Job { sources, finite, options, guard, client, budget, output, list, aside, tables }, &gdelt.reporting)
+}
+
+/// Where the table of a slot goes: `data_type=export/date=2026-01-01/20260101001500.parquet`.
+fn table_path(table: &str, url: &str) -> String {
+    let name = name_of(url);
+    let stamp = name.split('.').next().unwrap_or_default();
+    let date = match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8)) {
+        (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
+        _ => "unknown".into(),
+    };
+    let translation = if name.contains(".translation.") { ".translation" } else { "" };
+    format!("data_type={table}/date={date}/{stamp}{translation}.parquet")
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

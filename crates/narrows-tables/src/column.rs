@@ -84,14 +84,6 @@ impl Builder {
         }
     }
 
-    /// Bytes of text in the making.
-    pub(crate) fn text_bytes(&self) -> usize {
-        match &self.data {
-            Data::Text { bytes, .. } => bytes.len(),
-            _ => 0,
-        }
-    }
-
     /// Whether it has as many different values as there may be.
     pub(crate) fn is_full(&self) -> bool {
         matches!(&self.data, Data::Few { values, .. } if values.len() >= DIFFERENT_MAX)

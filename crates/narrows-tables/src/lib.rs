@@ -36,6 +36,7 @@
 
 mod column;
 mod error;
+pub mod gdelt;
 mod number;
 mod parquet_file;
 mod schema;

@@ -35,6 +35,11 @@ const PAGE_BYTES: (usize, usize) = (16 << 10, 128 << 10);
 /// Bytes of all columns' pages, about.
 const PAGES_BYTES: usize = 2 << 20;
 
+/// Bytes that an encoder of packed differences sets aside, whatever it holds.
+const DELTA_BYTES: usize = 1 << 20;
+/// Columns of a wide table, and more.
+const WIDE: usize = 16;
+
 /// What a file says of where it came from.
 ///
 /// ```
@@ -59,12 +64,25 @@ pub struct About {
 /// use narrows_tables::{tardis, writer_bytes_max};
 ///
 /// let trades = tardis::schema("trades").expect("it is one of Tardis' types");
-/// assert!(writer_bytes_max(&trades) < 5 << 20);
+/// assert!(writer_bytes_max(&trades) < 9 << 20);
 /// ```
 pub fn writer_bytes_max(schema: &Schema) -> u64 {
     let columns = schema.columns.len();
     let each = 3 * page_bytes(columns) + (16 << 10);
-    (columns * each * 5 / 4 + (1 << 20)) as u64
+    let delta: usize = schema.columns.iter().map(|column| delta_encoders(schema, column.kind)).sum();
+    (columns * each * 5 / 4 + delta * DELTA_BYTES + (1 << 20)) as u64
+}
+
+/// Encoders of packed differences that a column takes. A wide table has none but for its times: they would
+/// be most of its memory.
+fn delta_encoders(schema: &Schema, kind: Kind) -> usize {
+    let is_wide = schema.columns.len() > WIDE;
+    match kind {
+        Kind::TimestampMs | Kind::TimestampUs => 1,
+        Kind::Int64 if !is_wide => 1,
+        Kind::Utf8 if !is_wide => 2, // of prefixes, and of lengths
+        _ => 0,
+    }
 }
 
 fn page_bytes(columns: usize) -> usize {
@@ -99,23 +117,26 @@ impl<W: Write + Send> ParquetFile<W> {
     ///
     /// Those of `to`.
     pub fn new(to: W, schema: &Schema, table: &Table, pages: Option<Arc<dyn PageStoreFactory>>) -> Result<Self> {
+        let has_text = schema.columns.iter().any(|column| column.kind == Kind::Utf8);
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_dictionary_enabled(false)
             .set_data_page_size_limit(page_bytes(schema.columns.len()))
-            .set_write_batch_size(1024)
+            // So often a page's size is looked at: rows of text may have kilobytes in each column.
+            .set_write_batch_size(if has_text { 64 } else { 1024 })
             .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
             .set_created_by("narrows".into());
         for column in &schema.columns {
             let path = ColumnPath::from(vec![column.name.to_string()]);
+            let is_delta = delta_encoders(schema, column.kind) > 0;
             properties = match column.kind {
                 Kind::Dictionary => properties.set_column_dictionary_enabled(path, true),
                 // Packed bits do not get smaller by compression.
-                Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => properties
+                Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs if is_delta => properties
                     .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
                     .set_column_compression(path, Compression::UNCOMPRESSED),
-                Kind::Utf8 => properties.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
+                Kind::Utf8 if is_delta => properties.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
                 _ => properties,
             };
         }

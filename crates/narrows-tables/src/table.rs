@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::{
     column::Builder,
     error::{BadRow, SchemaError},
-    schema::{Column, Header, Kind, Schema},
+    schema::{Column, Header, Schema},
     splitter::{Fields, Split, Splitter},
 };
 
@@ -44,8 +44,8 @@ pub struct Table {
     rows: u64,
     /// Of the batch in the making.
     batch_rows: usize,
-    /// Whether text can end a batch.
-    may_fill: bool,
+    /// Bytes of its rows as they came.
+    batch_bytes: usize,
     batch_rows_max: usize,
 }
 
@@ -75,7 +75,6 @@ impl Table {
         }
         let builders = wanted.iter().map(|at| Builder::new(columns[*at].clone())).collect();
         let fields: Vec<_> = wanted.iter().map(|at| columns[*at].field()).collect();
-        let may_fill = wanted.iter().any(|at| matches!(columns[*at].kind, Kind::Utf8 | Kind::Dictionary));
         let width: usize = wanted.iter().map(|at| columns[*at].kind.width()).sum();
         Ok(Self {
             splitter: Some(Splitter::new(schema.separator, columns.len())),
@@ -88,7 +87,7 @@ impl Table {
             row: 0,
             rows: 0,
             batch_rows: 0,
-            may_fill,
+            batch_bytes: 0,
         })
     }
 
@@ -173,8 +172,9 @@ impl Table {
         }
         self.rows += 1;
         self.batch_rows += 1;
-        let is_full = |builder: &Builder| builder.text_bytes() >= BATCH_BYTES || builder.is_full();
-        if self.batch_rows >= self.batch_rows_max || (self.may_fill && self.builders.iter().any(is_full)) {
+        self.batch_bytes += fields.bytes().len();
+        let is_full = self.batch_rows >= self.batch_rows_max || self.batch_bytes >= BATCH_BYTES;
+        if is_full || self.builders.iter().any(Builder::is_full) {
             let batch = self.batch();
             take(Piece::Batch(batch))?;
         }
@@ -183,7 +183,7 @@ impl Table {
 
     fn batch(&mut self) -> RecordBatch {
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
-        self.batch_rows = 0;
+        (self.batch_rows, self.batch_bytes) = (0, 0);
         // Each row was put into all of the schema's columns, as values of their kinds.
         RecordBatch::try_new(self.arrow.clone(), columns).unwrap_or_else(|error| panic!("{error}"))
     }

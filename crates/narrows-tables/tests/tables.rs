@@ -9,7 +9,9 @@ use arrow_array::{
 };
 use bytes::Bytes;
 use narrows_sim::Prng;
-use narrows_tables::{About, Column, Header, Kind, ParquetFile, Piece, Schema, Separator, Table, read_about, tardis};
+use narrows_tables::{
+    About, Column, Header, Kind, ParquetFile, Piece, Schema, Separator, Table, gdelt, read_about, tardis,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 const KINDS: [Kind; 8] = [
@@ -197,6 +199,34 @@ fn tabs_are_never_quoted_and_those_at_the_end_are_columns() {
         let of = |id: &str, text: &str| vec![Some(id.to_owned()), Some(text.to_owned()), None];
         assert_eq!(rows, [of("1", "\"quoted"), of("2", "a\u{2028}\u{b}b"), of("3", "last")], "blocks of {size}");
         assert!(bad.is_empty());
+    }
+}
+
+#[test]
+fn real_rows_of_gdelt_fit_their_tables() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/gdelt");
+    for (file, name) in [("events.csv", "export"), ("mentions.csv", "mentions"), ("gkg.csv", "gkg")] {
+        let Ok(text) = std::fs::read(folder.join(file)) else {
+            return eprintln!("skipped: there is no {}", folder.display());
+        };
+        let schema = gdelt::schema(name).unwrap();
+        let (rows, bad, _) = read(&schema, None, &text, &mut || 4093);
+        assert!(bad.is_empty(), "{file}: {bad:?}");
+        let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        assert_eq!(rows.len(), lines.len(), "{file}");
+        for (row, line) in rows.iter().zip(lines) {
+            let fields: Vec<&[u8]> = line.strip_suffix(b"\r").unwrap_or(line).split(|byte| *byte == b'\t').collect();
+            for (at, (value, field)) in row.iter().zip(fields).enumerate() {
+                let field = std::str::from_utf8(field).unwrap();
+                let same = match value {
+                    None => field.is_empty(),
+                    Some(value) => {
+                        value == field || value.parse::<f64>().ok().is_some_and(|value| Ok(value) == field.parse())
+                    }
+                };
+                assert!(same, "{file}, column {at}: {value:?} {field:?}");
+            }
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod file;
 mod pages;
+mod room;
 mod rules;
 
 pub(crate) use file::TableFile;
+pub(crate) use room::Room;
 pub(crate) use rules::{Plan, TableRules, Tally};

@@ -7,25 +7,19 @@ use std::{fs, sync::Arc};
 use futures_util::stream;
 use narrows::{NotFound, Source, text::public_url};
 use narrows_jobs::tardis::{DayFile, Request, is_group};
-use narrows_tables::{Schema, Table, tardis, writer_bytes_max};
+use narrows_tables::{Schema, Table, tardis};
 
 use self::args::TardisArgs;
 use crate::{
     args::OnBadRowArg,
     exit::{Exit, Usage},
     job::{Job, run as run_job},
-    limits::Limit,
     sink::Output,
-    tables::{Plan, TableRules},
+    tables::{Plan, Room, TableRules},
 };
 
-/// Bytes that a table takes beside its writer: a batch, the longest usual row, and what is between.
-const TABLE_BYTES: u64 = 3 << 20;
 /// Bytes that a transfer of gzip takes, about.
-const TRANSFER_BYTES: u64 = 2 << 20;
-
-/// Tables at once where nothing is said, if the budget has room for so many.
-const LIMIT: u64 = 4;
+const GZIP_BYTES: u64 = 2 << 20;
 
 pub(crate) fn run(mut tardis: TardisArgs) -> Result<Exit, Usage> {
     if tardis.to < tardis.from {
@@ -43,10 +37,9 @@ pub(crate) fn run(mut tardis: TardisArgs) -> Result<Exit, Usage> {
         // Now, rather than at the first file.
         Table::new(&schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
     }
-    let largest = tardis.types.iter().filter_map(|name| tardis::schema(name)).map(|schema| writer_bytes_max(&schema));
-    let table_bytes = largest.max().unwrap_or(0) + TABLE_BYTES;
-    let most = (tardis.transfers.budget / (table_bytes + TRANSFER_BYTES)).clamp(1, LIMIT) as u32;
-    tardis.transfers.limit.get_or_insert(Limit { most, adapts: false });
+    let schemas: Vec<Schema> = tardis.types.iter().filter_map(|name| tardis::schema(name)).collect();
+    let room = Room::of(&tardis.transfers, schemas.iter(), GZIP_BYTES);
+    tardis.transfers.limit.get_or_insert(room.limit());
     let skips = tardis.on_bad_row == OnBadRowArg::Skip;
     let plan: Plan = Box::new(table_of);
     let rules = Arc::new(TableRules::new(plan, columns, skips, tardis.rejected.as_deref())?);
@@ -62,13 +55,7 @@ pub(crate) fn run(mut tardis: TardisArgs) -> Result<Exit, Usage> {
         missing.then(|| Ok(Source::new(file.url.as_str()).key(path).headers(headers.clone())))
     });
     let (client, budget) = (tardis.transfers.client(usize::MAX, &options)?, tardis.transfers.budget());
-    let aside = table_bytes * options.limit as u64;
-    if aside >= budget.capacity() {
-        let (limit, needed) = (options.limit, (aside >> 20) + 16);
-        return Err(Usage(format!(
-            "--budget has no room for {limit} tables at once: {needed}MiB would do, or a smaller --limit"
-        )));
-    }
+    let aside = room.aside(options.limit)?;
     let guard = tardis.transfers.memory_limit.guard();
     let output = Output::Tables(tardis.out.clone(), rules.clone());
     let sources = Box::pin(stream::iter(sources));

@@ -1,0 +1,49 @@
+//! `narrows gdelt --format parquet`: slots as typed tables, from dates and from a master list, and again.
+
+use std::fs;
+
+use bytes::Bytes;
+use narrows_tables::read_about;
+use native_tests::{Origin, files, narrows};
+use serde_json::Value;
+
+fn gdelt(arguments: &[&str]) -> (i32, Value, String) {
+    let fixed = ["gdelt", "--from", "2026-01-01", "--to", "2026-01-01", "--format", "parquet", "--summary", "json"];
+    let output = narrows(&[&fixed, arguments].concat()).output().unwrap();
+    let summary = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), summary, String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn slots_become_tables_once() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, out) = (origin.url("/gdeltv2"), scratch.path().to_str().unwrap());
+    let (status, summary, stderr) = gdelt(&["--base", &base, "--out", out]);
+    assert_eq!((status, summary["done"].as_u64()), (0, Some(96)), "{stderr}");
+    let found = files(scratch.path());
+    assert_eq!(found.len(), 96);
+    assert_eq!(found[5], "data_type=export/date=2026-01-01/20260101011500.parquet");
+    let about = |name: &str| read_about(Bytes::from(fs::read(scratch.path().join(name)).unwrap())).unwrap();
+    let rows: u64 = found.iter().map(|name| about(name).1.rows).sum();
+    assert_eq!((Some(rows), &*about(&found[0]).0), (summary["lines"].as_u64(), "gdelt.export"));
+    // The same slots of a master list are there already.
+    let master = origin.url("/gdeltv2/masterfilelist.txt?from=20260101&days=1");
+    let (status, summary, stderr) = gdelt(&["--base", &base, "--out", out, "--master", &master]);
+    assert_eq!((status, summary["done"].as_u64()), (0, Some(0)), "{stderr}");
+    fs::remove_file(scratch.path().join(&found[7])).unwrap();
+    let (status, summary, _) = gdelt(&["--base", &base, "--out", out, "--master", &master]);
+    assert_eq!((status, summary["done"].as_u64()), (0, Some(1)));
+}
+
+#[test]
+fn columns_are_those_asked_for_and_mistakes_are_said() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, out) = (origin.url("/gdeltv2"), scratch.path().to_str().unwrap());
+    let (status, summary, stderr) =
+        gdelt(&["--base", &base, "--out", out, "--type", "mentions", "--columns", "Confidence,GLOBALEVENTID"]);
+    assert_eq!((status, summary["done"].as_u64()), (0, Some(96)), "{stderr}");
+    assert!(gdelt(&["--base", &base, "--out", out, "--columns", "colour"]).2.contains("no column \"colour\""));
+    assert!(gdelt(&["--base", &base]).2.contains("--format parquet needs a directory"));
+}
