@@ -263,6 +263,31 @@ fn what_cannot_be_done_is_said_before_anything_is_downloaded() {
 }
 
 #[test]
+fn parquet_has_the_same_bars_and_goes_on() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, at) = (origin.url("/with/trades=5000"), |name: &str| scratch.path().join(name));
+    let rows = |name: &str| {
+        let bytes = bytes::Bytes::from(fs::read(at(name)).unwrap());
+        let (schema, about) = narrows_tables::read_about(bytes).unwrap();
+        assert_eq!((&*schema, &*about.source), ("narrows.bars", "spot BTCUSDT from 2024-01-01"));
+        about.rows as usize
+    };
+    let text = |name: &str| fs::read_to_string(at(name)).unwrap().lines().count() - 1;
+    for to in ["2024-01-02", "2024-01-05", "2024-01-05"] {
+        let parquet = ["--format", "parquet"];
+        let (status, _, stderr) = bars(&[&parquet, &january(&base, to, &at("{threshold}.parquet"))[..]].concat());
+        assert_eq!(status, 0, "{stderr}");
+        let (status, ..) = bars(&january(&base, to, &at("{threshold}.csv")));
+        assert_eq!(status, 0);
+        for threshold in [100, 250] {
+            assert_eq!(rows(&format!("{threshold}.parquet")), text(&format!("{threshold}.csv")));
+        }
+    }
+    assert!(text("100.csv") > 10);
+}
+
+#[test]
 fn an_output_that_takes_nothing_ends_the_run_with_the_reason() {
     let origin = Origin::start(&[]);
     let base = origin.url("/with/trades=5000");

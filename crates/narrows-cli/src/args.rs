@@ -155,6 +155,17 @@ pub(crate) enum ProgressArg {
     None,
 }
 
+/// What becomes of rows that do not fit.
+#[derive(Args)]
+pub(crate) struct RowArgs {
+    /// What a row means that does not fit, or is out of order: the file fails, or it is passed over and counted
+    #[arg(long, default_value = "fail")]
+    pub(crate) on_bad_row: OnBadRowArg,
+    /// Write rows that are passed over to this file, each with the reason
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejected: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
 pub(crate) enum OnBadRowArg {
     Fail,
@@ -209,12 +220,8 @@ pub(crate) struct GdeltArgs {
     /// Of Parquet, the columns to keep, by GDELT's names; all by default
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// Of Parquet, what a row means that does not fit: the slot fails, or the row is passed over and counted
-    #[arg(long, default_value = "fail")]
-    pub(crate) on_bad_row: OnBadRowArg,
-    /// Write rows that are passed over to this file, each with its source and the reason
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rejected: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     #[command(flatten)]
     pub(crate) transfers: TransferArgs,
     #[command(flatten)]

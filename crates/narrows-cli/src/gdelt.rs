@@ -83,9 +83,9 @@ fn as_tables(mut gdelt: GdeltArgs, sources: Sources, mut options: Options) -> Re
     options.limit = gdelt.transfers.limit().most as usize;
     options.sha256 = true;
     let aside = room.aside(options.limit)?;
-    let skips = gdelt.on_bad_row == OnBadRowArg::Skip;
+    let skips = gdelt.rows.on_bad_row == OnBadRowArg::Skip;
     let plan: Plan = Box::new(move |_| Some(schema.clone()));
-    let rules = Arc::new(TableRules::new(plan, columns, skips, gdelt.rejected.as_deref())?);
+    let rules = Arc::new(TableRules::new(plan, columns, skips, gdelt.rows.rejected.as_deref())?);
     let (there, within) = (rules.clone(), directory.clone());
     let sources = sources.filter_map(move |line| {
         let kept = match line {

@@ -1,4 +1,5 @@
 //! What a table and its writer take at most is what they say, counted by the allocator.
+#![cfg(unix)]
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

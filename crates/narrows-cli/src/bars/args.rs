@@ -9,8 +9,9 @@ use narrows_jobs::{
     calendar::{Day, day},
 };
 
+use super::output::Format;
 use crate::{
-    args::{OnBadRowArg, ReportingArgs, TransferArgs},
+    args::{OnBadRowArg, ReportingArgs, RowArgs, TransferArgs},
     units::duration,
 };
 
@@ -58,18 +59,17 @@ pub(crate) struct BarsArgs {
     /// Silence for longer is a gap, too
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) max_silence: Option<Duration>,
-    /// What a row means that is no trade, or out of order: fail, or pass it over and count
-    #[arg(long, default_value = "fail")]
-    pub(crate) on_bad_row: OnBadRowArg,
-    /// Write rows that are passed over to this file, each with the reason
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rejected: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     /// Put trades in order that are at most so many rows late
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(crate) reorder: u32,
     /// Write bars to this file; with several thresholds, {threshold} stands for each
     #[arg(long, value_name = "FILE", conflicts_with = "stdout")]
     pub(crate) out: Option<PathBuf>,
+    /// The form of the files; Parquet is made of the rows in FILE.partial, which stay for runs that go on
+    #[arg(long, default_value = "csv", requires = "out")]
+    pub(crate) format: Format,
     /// Write bars to stdout; by default they are only counted
     #[arg(long)]
     pub(crate) stdout: bool,

@@ -1,6 +1,7 @@
 //! `narrows bars`: aggregate trades to range bars, over any number of days.
 
 pub(crate) mod args;
+mod convert;
 mod output;
 
 use std::{pin::pin, sync::Arc};
@@ -85,37 +86,29 @@ fn rules(bars: &BarsArgs) -> Rules {
     rules.gate = !bars.no_gate;
     rules.reorder = bars.reorder as usize;
     rules.silence_max_us = bars.max_silence.map(|time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
-    rules.on_bad_row = bars.on_bad_row.into();
+    rules.on_bad_row = bars.rows.on_bad_row.into();
     rules.on_gap = bars.on_gap.into();
     rules
 }
 
 fn options(bars: &BarsArgs) -> Options {
-    let not_found = if bars.transfers.not_found.is_none() { NotFound::Skip } else { NotFound::Fail };
     let options = bars.transfers.options(true).order(Order::List).sha256(true);
-    let not_found = if bars.transfers.not_found.is_some() { options.not_found } else { not_found };
-    options.not_found(not_found)
+    match bars.transfers.not_found {
+        Some(_) => options,
+        None => options.not_found(NotFound::Skip), // days that were never published
+    }
 }
 
-async fn drive(bars: BarsArgs, of: String, mut files: Vec<File>) -> Result<Ended, Usage> {
-    let (options, rules) = (options(&bars), rules(&bars));
-    let policy = match bars.checksum {
-        Some(policy) => policy,
-        None if bars.symbol.is_some() => ChecksumPolicy::Require,
-        None => ChecksumPolicy::Skip,
-    };
-    let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref())?);
-    let place = match &bars.out {
-        Some(path) => Place::Files(path.clone()),
-        None if bars.stdout => Place::Stdout,
-        None => Place::Nowhere,
-    };
-    let to_stdout = matches!(place, Place::Stdout);
-    if to_stdout && rules.thresholds.len() > 1 {
-        return Err(Usage("--stdout takes one threshold; write several with --out 'bars-{threshold}.csv'".into()));
-    }
+/// What an earlier run has left, and what is to be read behind it.
+struct Resumed {
+    kept: Kept,
+    files: Vec<File>,
+    pipeline: Pipeline,
+}
+
+fn resume(place: &Place, rules: &Rules, of: &str, mut files: Vec<File>) -> Result<Resumed, Usage> {
     let fresh = Pipeline::new(rules.clone()).state();
-    let kept = Kept::read(&place, &rules.thresholds, &of, &fresh)?;
+    let kept = Kept::read(place, &rules.thresholds, of, &fresh)?;
     if let Some(last) = &kept.last_file {
         let Some(at) = files.iter().position(|file| file.name == *last) else {
             return Err(Usage(format!("the output ends with {last}, which is not among the files asked for")));
@@ -123,15 +116,32 @@ async fn drive(bars: BarsArgs, of: String, mut files: Vec<File>) -> Result<Ended
         files.drain(..=at);
     }
     let state = kept.state.parse::<State>().map_err(|error| Usage(format!("the output's state: {error}")))?;
-    let resumed = Pipeline::resume(rules.clone(), &state);
-    let mut pipeline = resumed.ok_or_else(|| {
+    let pipeline = Pipeline::resume(rules.clone(), &state).ok_or_else(|| {
         Usage("the output's bars are of other thresholds, or of another --no-gate; name another output".into())
     })?;
     if files.is_empty() && kept.is_complete() {
         tell(format_args!("narrows: the output has all of these files already"));
     }
-    let rejected = bars.rejected.as_deref();
-    let mut output = BarOutput::open(&place, &rules.thresholds, &kept, rejected, recorder.clone())?;
+    Ok(Resumed { kept, files, pipeline })
+}
+
+async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Usage> {
+    let (options, rules) = (options(&bars), rules(&bars));
+    let policy = match bars.checksum {
+        Some(policy) => policy,
+        None if bars.symbol.is_some() => ChecksumPolicy::Require,
+        None => ChecksumPolicy::Skip,
+    };
+    let place = match &bars.out {
+        Some(path) => Place::Files(path.clone(), bars.format),
+        None if bars.stdout => Place::Stdout,
+        None => Place::Nowhere,
+    };
+    let to_stdout = matches!(place, Place::Stdout);
+    if to_stdout && rules.thresholds.len() > 1 {
+        return Err(Usage("--stdout takes one threshold; write several with --out 'bars-{threshold}.csv'".into()));
+    }
+    let Resumed { kept, files, mut pipeline } = resume(&place, &rules, &of, files)?;
 
     let guard = bars.transfers.memory_limit.guard();
     let options = options.guard(guard.clone());
@@ -145,10 +155,14 @@ async fn drive(bars: BarsArgs, of: String, mut files: Vec<File>) -> Result<Ended
     let overrides = bars.wrong_checksum.clone();
     let (rest, listed, expected) =
         sources(files.into_iter(), policy, overrides, &bars.transfers.header, given).map_err(small)?;
-    let window = Window::new(listed, client, clock, &rest, options).map_err(small)?;
-    let mut window = window.observed_by(Told(recorder.clone()));
+    let mut window = Window::new(listed, client, clock, &rest, options).map_err(small)?;
     let handle = window.handle();
+    // From here on an interrupt ends the job in order; so nothing is on the disk before.
     let cancelled = heed_interrupts(handle.clone())?;
+    let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref())?);
+    window.observe(Told(recorder.clone()));
+    let rejected = bars.rows.rejected.as_deref();
+    let mut output = BarOutput::open(&place, &rules.thresholds, &kept, rejected, recorder.clone())?;
 
     let (mut missing_files, mut unproven_files) = (Vec::new(), Vec::new());
     let ended = {

@@ -3,7 +3,7 @@
 //! ```text
 //!  FILE.partial   rows; what is behind the last commit is cut off when a run goes on
 //!  FILE.state     the last file read, the length of each output, the bars in the making
-//!  FILE           the former, renamed once all files are read
+//!  FILE           the former, renamed once all files are read; as Parquet, made of it, and both are kept
 //! ```
 //!
 //! The state is written when rows are durable, never before; and not after each file, but once a
@@ -18,10 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
 use narrows_bars::{Bar, BarError, Threshold, csv};
 use narrows_jobs::bars::{BarSink, Done, State};
 use serde::{Deserialize, Serialize};
 
+use super::convert::to_parquet;
 use crate::{exit::Usage, record::Recorder};
 
 /// Rows are written when so many bytes of them have come together.
@@ -34,7 +36,14 @@ pub(crate) enum Place {
     Nowhere,
     Stdout,
     /// `{threshold}` stands for each.
-    Files(PathBuf),
+    Files(PathBuf, Format),
+}
+
+/// The form of a file of bars.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Parquet,
 }
 
 pub(crate) struct BarOutput {
@@ -56,7 +65,7 @@ struct Output {
 enum To {
     Nowhere,
     Stdout,
-    File { file: File, partial: PathBuf, path: PathBuf },
+    File { file: File, partial: PathBuf, path: PathBuf, format: Format },
 }
 
 struct StateFile {
@@ -122,7 +131,7 @@ impl BarOutput {
         let mut outputs = Vec::new();
         for (at, bytes) in kept.bytes.iter().enumerate() {
             outputs.push(match (place, paths.get(at)) {
-                (_, Some(path)) => Output::file(path, *bytes, kept.complete)?,
+                (Place::Files(_, format), Some(path)) => Output::file(path, *format, *bytes, kept.complete)?,
                 (Place::Stdout, _) => Output::new(To::Stdout),
                 _ => Output::new(To::Nowhere),
             });
@@ -156,8 +165,15 @@ impl BarOutput {
             return Ok(());
         }
         for output in &self.outputs {
-            if let To::File { partial, path, .. } = &output.to {
-                fs::rename(partial, path)?;
+            match &output.to {
+                To::File { partial, path, format: Format::Csv, .. } => fs::rename(partial, path)?,
+                To::File { partial, path, format: Format::Parquet, .. } => {
+                    let whole = beside(path, ".new");
+                    let of = self.state.as_ref().map_or("", |state| &state.kept.of);
+                    tokio::task::block_in_place(|| to_parquet(partial, &whole, of))?;
+                    fs::rename(whole, path)?;
+                }
+                To::Nowhere | To::Stdout => {}
             }
         }
         if let Some(state) = &mut self.state {
@@ -233,9 +249,9 @@ impl Output {
     }
 
     /// The output of this name behind its first `bytes`.
-    fn file(path: &Path, bytes: u64, is_complete: bool) -> Result<Self, Usage> {
+    fn file(path: &Path, format: Format, bytes: u64, is_complete: bool) -> Result<Self, Usage> {
         let partial = beside(path, ".partial");
-        if is_complete && !partial.exists() {
+        if is_complete && format == Format::Csv && !partial.exists() {
             fs::rename(path, &partial).map_err(|error| at(path, &error))?;
         }
         let open = || -> io::Result<File> {
@@ -253,7 +269,7 @@ impl Output {
         }
         let file = open().map_err(|error| at(&partial, &error))?;
         let rows = if bytes == 0 { csv::HEADER.to_owned() } else { String::new() };
-        let to = To::File { file, partial, path: path.to_owned() };
+        let to = To::File { file, partial, path: path.to_owned(), format };
         Ok(Self { to, rows, written: bytes, committed: bytes })
     }
 
@@ -295,7 +311,7 @@ impl StateFile {
 impl Place {
     /// The file of each threshold.
     fn paths(&self, thresholds: &[Threshold]) -> Result<Vec<PathBuf>, Usage> {
-        let Self::Files(pattern) = self else { return Ok(Vec::new()) };
+        let Self::Files(pattern, _) = self else { return Ok(Vec::new()) };
         let text = pattern.to_str().ok_or_else(|| Usage(format!("{}: not UTF-8", pattern.display())))?;
         if thresholds.len() > 1 && !text.contains("{threshold}") {
             return Err(Usage(format!("--out {text}: with several thresholds the name needs {{threshold}}")));

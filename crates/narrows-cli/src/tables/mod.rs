@@ -6,5 +6,6 @@ mod room;
 mod rules;
 
 pub(crate) use file::TableFile;
+pub(crate) use pages::TempPages;
 pub(crate) use room::Room;
 pub(crate) use rules::{Plan, TableRules, Tally};

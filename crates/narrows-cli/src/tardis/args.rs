@@ -6,7 +6,7 @@ use clap::Args;
 use narrows_jobs::calendar::{Day, day};
 use narrows_tables::tardis::{TYPES, schema};
 
-use crate::args::{OnBadRowArg, ReportingArgs, TransferArgs};
+use crate::args::{ReportingArgs, RowArgs, TransferArgs};
 
 #[derive(Args)]
 pub(crate) struct TardisArgs {
@@ -35,12 +35,8 @@ pub(crate) struct TardisArgs {
     /// Columns to keep, by name; all by default
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
-    /// What a row means that does not fit its table: the file fails, or the row is passed over and counted
-    #[arg(long, default_value = "fail")]
-    pub(crate) on_bad_row: OnBadRowArg,
-    /// Write rows that are passed over to this file, each with its source and the reason
-    #[arg(long, value_name = "FILE")]
-    pub(crate) rejected: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
     /// Read the key from this file instead of TARDIS_API_KEY
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,

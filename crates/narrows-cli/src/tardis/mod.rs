@@ -40,9 +40,9 @@ pub(crate) fn run(mut tardis: TardisArgs) -> Result<Exit, Usage> {
     let schemas: Vec<Schema> = tardis.types.iter().filter_map(|name| tardis::schema(name)).collect();
     let room = Room::of(&tardis.transfers, schemas.iter(), GZIP_BYTES);
     tardis.transfers.limit.get_or_insert(room.limit());
-    let skips = tardis.on_bad_row == OnBadRowArg::Skip;
+    let skips = tardis.rows.on_bad_row == OnBadRowArg::Skip;
     let plan: Plan = Box::new(table_of);
-    let rules = Arc::new(TableRules::new(plan, columns, skips, tardis.rejected.as_deref())?);
+    let rules = Arc::new(TableRules::new(plan, columns, skips, tardis.rows.rejected.as_deref())?);
     let mut options = tardis.transfers.options(true).sha256(true);
     if tardis.transfers.not_found.is_none() {
         options.not_found = NotFound::Skip; // no data on that day
