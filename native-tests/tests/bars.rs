@@ -218,6 +218,10 @@ fn what_cannot_be_done_is_said_before_anything_is_downloaded() {
     assert!(refused(&january(base, "2024-01-02", &out("one.csv"))).contains("needs {threshold}"));
     assert!(refused(&january(base, "2023-01-02", &out("{threshold}"))).contains("--to is before --from"));
     assert!(refused(&["--threshold-dbps", "250"]).contains("say which trades"));
+    assert!(
+        refused(&["--threshold-dbps", "9", "http://h/a/x.csv", "http://h/b/x.csv"])
+            .contains("two files are called x.csv")
+    );
     assert!(refused(&["--threshold-dbps", "0", "http://h/"]).contains("not from 1 to 100000"));
     assert!(refused(&["--threshold-dbps", "1", "--symbol", "../x"]).contains("is no symbol"));
     File::create(out("100")).unwrap();

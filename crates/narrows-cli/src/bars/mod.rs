@@ -4,7 +4,7 @@ pub(crate) mod args;
 mod convert;
 mod output;
 
-use std::{pin::pin, sync::Arc};
+use std::{collections::HashSet, pin::pin, sync::Arc};
 
 use futures_util::{
     StreamExt,
@@ -63,6 +63,11 @@ fn files(bars: &BarsArgs) -> Result<(String, Vec<File>), Usage> {
                 Some(path) => addresses(path)?,
             };
             let files: Vec<File> = urls.into_iter().map(File::new).collect();
+            // A run that goes on finds its place by the last file's name.
+            let mut names = HashSet::new();
+            if let Some(twice) = files.iter().find(|file| !names.insert(&file.name)) {
+                return Err(Usage(format!("two files are called {}; give each a name of its own", twice.name)));
+            }
             let first = files.first().map_or(String::new(), |file| file.name.clone());
             Ok((format!("files from {first}"), files))
         }
