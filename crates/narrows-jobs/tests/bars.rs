@@ -128,7 +128,7 @@ fn make_over(
         let given = (fetch.clone(), clock.clone(), &budget, &options);
         let (rest, files, expected) = sources(files.into_iter(), policy, overrides, &[], given).unwrap();
         let mut window = Window::new(files, fetch.clone(), clock.clone(), &rest, options.clone()).unwrap();
-        run(&mut window, &expected, policy, pipeline, kept, |event| {
+        run(&mut window, &expected, pipeline, kept, |event| {
             told.push(match event {
                 Event::Done(file, _, trades) => format!("{}: {trades}", file.name),
                 Event::Missing(file) => format!("{}: missing", file.name),
@@ -229,6 +229,12 @@ fn a_checksum_that_is_not_there_is_said_and_a_file_that_is_not_there_is_missing(
         matches!(ended, Err(Stopped::File(file, failure)) if file.name == names[1] && failure.to_string().contains("no checksum is published"))
     );
     assert_eq!(kept.files, names[..1]);
+    // Known to be wrong is only warned of, and so is none.
+    let (mut kept, known) = (Kept::default(), vec![names[1].clone()]);
+    let mut pipeline = Pipeline::new(rules());
+    let (ended, told) = make_over(&fetch, days.files(), ChecksumPolicy::Require, known, &mut pipeline, &mut kept);
+    ended.unwrap();
+    assert_eq!(told[1], format!("{}: no checksum is published", names[1]));
     // Both gone: the day was never published, and the gap shows in the trades.
     let fetch = gone(format!("mem://{}", names[1]))
         .with_fault(&format!("mem://{}.CHECKSUM", names[1]), Fault::Status { status: 404, times: 1000 });

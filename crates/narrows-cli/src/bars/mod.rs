@@ -179,7 +179,7 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
             }
             _ => {}
         };
-        let work = pin!(run_job(&mut window, &expected, policy, &mut pipeline, &mut output, tell_of));
+        let work = pin!(run_job(&mut window, &expected, &mut pipeline, &mut output, tell_of));
         let shown = pin!(progress::show(handle.clone(), bars.reporting.progress));
         match select(work, shown).await {
             Either::Left((ended, _)) => ended,

@@ -69,15 +69,24 @@ pub enum Checksum {
 ///
 /// No example: [`sources`] fills it, and [`run`](super::run) empties it.
 #[derive(Clone, Debug, Default)]
-pub struct Expectations(Arc<Mutex<VecDeque<(File, Checksum)>>>);
+pub struct Expectations(Arc<Mutex<VecDeque<Expected>>>);
+
+/// A file, and what is expected of it.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    pub(super) file: File,
+    pub(super) checksum: Checksum,
+    /// Without a checksum that holds, the run ends.
+    pub(super) is_required: bool,
+}
 
 impl Expectations {
-    fn push(&self, file: File, checksum: Checksum) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back((file, checksum));
+    fn push(&self, expected: Expected) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(expected);
     }
 
     /// The next file and what is expected of it.
-    pub(super) fn pop(&self) -> Option<(File, Checksum)> {
+    pub(super) fn pop(&self) -> Option<Expected> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
@@ -113,13 +122,13 @@ where
     let source = {
         let headers = headers.clone();
         move |file: File, checksum: Checksum| {
-            let strict = policy == ChecksumPolicy::Require && !overrides.contains(&file.name);
+            let is_required = policy == ChecksumPolicy::Require && !overrides.contains(&file.name);
             let source = Source::new(file.url.as_str()).key(file.name.as_str()).headers(headers.clone());
             let source = match &checksum {
-                Checksum::Known(digest) if strict => source.sha256(*digest),
+                Checksum::Known(digest) if is_required => source.sha256(*digest),
                 _ => source,
             };
-            note.push(file, checksum);
+            note.push(Expected { file, checksum, is_required });
             source
         }
     };

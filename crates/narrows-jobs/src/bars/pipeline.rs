@@ -235,7 +235,7 @@ impl Pipeline {
     /// One at the beginning: no trade has come.
     pub fn new(rules: Rules) -> Self {
         let bars = rules.thresholds.iter().map(|threshold| RangeBars::new(*threshold, rules.gate)).collect();
-        Self::with(rules, Sequence::default(), bars)
+        Self::with(rules, None, bars)
     }
 
     /// One that goes on from a state. `None` if that is of other thresholds or of another gate.
@@ -245,12 +245,11 @@ impl Pipeline {
             return None;
         }
         let bars = state.bars.iter().map(RangeBars::resume).collect();
-        let sequence = Sequence::after(state.last, None);
-        Some(Self::with(rules, sequence, bars))
+        Some(Self::with(rules, state.last, bars))
     }
 
-    fn with(rules: Rules, sequence: Sequence, bars: Vec<RangeBars>) -> Self {
-        let sequence = Sequence::after(sequence.last(), rules.silence_max_us);
+    fn with(rules: Rules, last: Option<(i64, i64)>, bars: Vec<RangeBars>) -> Self {
+        let sequence = Sequence::after(last, rules.silence_max_us);
         let reorder = Reorder::new(rules.reorder);
         Self { rules, rows: AggTrades::new(), reorder, made: Made { sequence, bars, counts: Counts::default() } }
     }

@@ -12,7 +12,7 @@ use narrows_core::{
 };
 
 use super::{
-    checksums::{Checksum, ChecksumPolicy, Expectations},
+    checksums::{Checksum, Expectations, Expected},
     files::File,
     pipeline::{BarSink, Broken, Done, Pipeline},
 };
@@ -59,7 +59,6 @@ pub enum Stopped<E> {
 pub async fn run<F, C, S, K>(
     window: &mut Window<F, C, S>,
     expectations: &Expectations,
-    policy: ChecksumPolicy,
     pipeline: &mut Pipeline,
     sink: &mut K,
     mut tell: impl FnMut(Event<'_>),
@@ -72,10 +71,10 @@ where
     K: BarSink<Error: fmt::Display>,
 {
     while let Some(delivery) = window.next().await {
-        let Some((file, checksum)) = expectations.pop() else { return Err(Stopped::Cancelled) };
+        let Some(expected) = expectations.pop() else { return Err(Stopped::Cancelled) };
         let before = pipeline.clone();
         let ended = {
-            let work = pin!(one(delivery, &file, &checksum, policy, pipeline, sink, &mut tell));
+            let work = pin!(one(delivery, &expected, pipeline, sink, &mut tell));
             match select(work, pin!(window.drive())).await {
                 Either::Left((ended, _)) => ended,
                 Either::Right(((), work)) => work.await,
@@ -83,7 +82,7 @@ where
         };
         if let Err(stopped) = ended {
             *pipeline = before;
-            sink.roll_back().map_err(|error| Stopped::Broken(file, Broken::Sink(error)))?;
+            sink.roll_back().map_err(|error| Stopped::Broken(expected.file, Broken::Sink(error)))?;
             return Err(stopped);
         }
     }
@@ -93,13 +92,12 @@ where
 /// One file: all its trades, its proof, then the commit.
 async fn one<F: Fetch, C: Clock, K: BarSink<Error: fmt::Display>>(
     mut delivery: Delivery<F, C>,
-    file: &File,
-    checksum: &Checksum,
-    policy: ChecksumPolicy,
+    expected: &Expected,
     pipeline: &mut Pipeline,
     sink: &mut K,
     tell: &mut impl FnMut(Event<'_>),
 ) -> Result<(), Stopped<K::Error>> {
+    let Expected { file, checksum, is_required } = expected;
     let before = pipeline.counts().trades;
     pipeline.begin();
     if let Err(failed) = read(&mut delivery, pipeline, sink).await {
@@ -122,13 +120,13 @@ async fn one<F: Fetch, C: Clock, K: BarSink<Error: fmt::Display>>(
     }
     // It has come whole, and a digest that was required holds; one that is missing is known only here,
     // for where there is no file there is none.
-    let unproven = match (checksum, policy) {
-        (Checksum::Missing, _) => Some("no checksum is published".to_owned()),
-        (Checksum::Unusable(why), _) => Some(format!("its checksum: {why}")),
-        _ => None,
+    let unproven = match checksum {
+        Checksum::Missing => Some("no checksum is published".to_owned()),
+        Checksum::Unusable(why) => Some(format!("its checksum: {why}")),
+        Checksum::Known(_) | Checksum::Skipped => None,
     };
     let is_missing = delivery.proof().is_none() && delivery.failure().is_none();
-    if let (Some(why), ChecksumPolicy::Require, false) = (&unproven, policy, is_missing) {
+    if let (Some(why), true, false) = (&unproven, is_required, is_missing) {
         let report = delivery.fail(FailureKind::Rejected(why.clone().into()));
         return Err(match report.outcome {
             Outcome::Failed(failure) => Stopped::File(file.clone(), failure),
