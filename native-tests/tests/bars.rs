@@ -100,6 +100,26 @@ fn one_run_many_runs_and_killed_ones_write_the_same_bytes() {
 }
 
 #[test]
+fn a_run_killed_between_the_names_and_the_state_goes_on() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, at) = (origin.url("/with/trades=2000"), |name: &str| scratch.path().join(name));
+    let run = |to: &str, out: &str| bars(&january(&base, to, &at(out)));
+    assert_eq!(run("2024-01-04", "whole-{threshold}").0, 0);
+    assert_eq!(run("2024-01-03", "cut-{threshold}").0, 0);
+    // As it is when the first output has its name, the second has not, and the state is the one before.
+    let state = fs::read_to_string(at("cut-100.state")).unwrap().replace("\"complete\":true", "\"complete\":false");
+    fs::write(at("cut-100.state"), state).unwrap();
+    fs::rename(at("cut-250"), at("cut-250.partial")).unwrap();
+    let (status, _, stderr) = run("2024-01-04", "cut-{threshold}");
+    assert_eq!(status, 0, "{stderr}");
+    for threshold in [100, 250] {
+        let text = |name: &str| fs::read_to_string(at(&format!("{name}-{threshold}"))).unwrap();
+        assert!(text("cut") == text("whole"), "{threshold}");
+    }
+}
+
+#[test]
 fn an_interrupt_keeps_the_days_that_are_whole() {
     let origin = Origin::start(&[]);
     let scratch = tempfile::tempdir().unwrap();

@@ -131,7 +131,7 @@ impl BarOutput {
         let mut outputs = Vec::new();
         for (at, bytes) in kept.bytes.iter().enumerate() {
             outputs.push(match (place, paths.get(at)) {
-                (Place::Files(_, format), Some(path)) => Output::file(path, *format, *bytes, kept.complete)?,
+                (Place::Files(_, format), Some(path)) => Output::file(path, *format, *bytes)?,
                 (Place::Stdout, _) => Output::new(To::Stdout),
                 _ => Output::new(To::Nowhere),
             });
@@ -155,15 +155,13 @@ impl BarOutput {
     }
 
     /// Makes everything durable that is committed. Where the run is complete, outputs get their names.
+    /// Killed between these and the state, the next run takes the names back and reads the last files again.
     pub(crate) fn finish(&mut self, is_complete: bool) -> io::Result<()> {
         self.outputs.iter_mut().try_for_each(Output::flush)?;
-        if let Some(state) = &mut self.state {
-            state.is_due |= is_complete;
-        }
-        self.keep(true)?;
         if !is_complete {
-            return Ok(());
+            return self.keep(true);
         }
+        self.sync()?;
         for output in &self.outputs {
             match &output.to {
                 To::File { partial, path, format: Format::Csv, .. } => fs::rename(partial, path)?,
@@ -185,16 +183,21 @@ impl BarOutput {
 
     /// Writes the state, if it is due.
     fn keep(&mut self, now: bool) -> io::Result<()> {
-        let Some(state) = &mut self.state else { return Ok(()) };
+        let Some(state) = &self.state else { return Ok(()) };
         if !state.is_due || !(now || state.written.elapsed() >= COMMIT_EVERY) {
             return Ok(());
         }
-        for output in &self.outputs {
-            if let To::File { file, .. } = &output.to {
-                tokio::task::block_in_place(|| file.sync_data())?;
-            }
-        }
-        state.write()
+        self.sync()?;
+        self.state.as_mut().map_or(Ok(()), StateFile::write)
+    }
+
+    /// Rows that are written are on the disk after this.
+    fn sync(&self) -> io::Result<()> {
+        let mut files = self.outputs.iter().filter_map(|output| match &output.to {
+            To::File { file, .. } => Some(file),
+            To::Nowhere | To::Stdout => None,
+        });
+        tokio::task::block_in_place(|| files.try_for_each(File::sync_data))
     }
 }
 
@@ -248,10 +251,11 @@ impl Output {
         Self { to, rows: csv::HEADER.to_owned(), written: 0, committed: 0 }
     }
 
-    /// The output of this name behind its first `bytes`.
-    fn file(path: &Path, format: Format, bytes: u64, is_complete: bool) -> Result<Self, Usage> {
+    /// The output of this name behind its first `bytes`. If it has its name already, it goes back to what
+    /// it is called in the making.
+    fn file(path: &Path, format: Format, bytes: u64) -> Result<Self, Usage> {
         let partial = beside(path, ".partial");
-        if is_complete && format == Format::Csv && !partial.exists() {
+        if bytes > 0 && format == Format::Csv && path.exists() && !partial.exists() {
             fs::rename(path, &partial).map_err(|error| at(path, &error))?;
         }
         let open = || -> io::Result<File> {
