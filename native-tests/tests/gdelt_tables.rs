@@ -21,6 +21,10 @@ fn slots_become_tables_once() {
     let (base, out) = (origin.url("/gdeltv2"), scratch.path().to_str().unwrap());
     let (status, summary, stderr) = gdelt(&["--base", &base, "--out", out]);
     assert_eq!((status, summary["done"].as_u64()), (0, Some(96)), "{stderr}");
+    assert_eq!(
+        (&summary["tables"]["rows"], summary["tables"]["days"][0]["done"].as_u64()),
+        (&summary["lines"], Some(96))
+    );
     let found = files(scratch.path());
     assert_eq!(found.len(), 96);
     assert_eq!(found[5], "data_type=export/date=2026-01-01/20260101011500.parquet");
@@ -44,6 +48,10 @@ fn columns_are_those_asked_for_and_mistakes_are_said() {
     let (status, summary, stderr) =
         gdelt(&["--base", &base, "--out", out, "--type", "mentions", "--columns", "Confidence,GLOBALEVENTID"]);
     assert_eq!((status, summary["done"].as_u64()), (0, Some(96)), "{stderr}");
+    // Other columns are another table; the same in another order are not.
+    let mentions = |columns| gdelt(&["--base", &base, "--out", out, "--type", "mentions", "--columns", columns]);
+    assert_eq!(mentions("GLOBALEVENTID,Confidence").1["done"].as_u64(), Some(0));
+    assert_eq!(mentions("GLOBALEVENTID").1["done"].as_u64(), Some(96));
     assert!(gdelt(&["--base", &base, "--out", out, "--columns", "colour"]).2.contains("no column \"colour\""));
     assert!(gdelt(&["--base", &base]).2.contains("--format parquet needs a directory"));
 }

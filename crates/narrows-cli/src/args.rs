@@ -48,7 +48,8 @@ pub(crate) struct SinkArgs {
 
 #[derive(Args)]
 pub(crate) struct TransferArgs {
-    /// Most transfers at once; auto seeks as many as bring more, up to 50 [default: 10; for bars: 4]
+    /// Most transfers at once; auto seeks as many as bring more, up to 50 [default: 10; for bars and
+    /// tables: 4, or as many as fit]
     #[arg(long, value_name = "N|auto", value_parser = limit)]
     pub(crate) limit: Option<Limit>,
     /// Most memory for data, from the socket to the output; auto is half of what the container or
@@ -297,7 +298,7 @@ impl TransferArgs {
 
     /// The client for at most so many transfers at once.
     pub(crate) fn client(&self, transfers: usize, options: &Options) -> Result<ClientOptions, Usage> {
-        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage(format!("{}: {error}", path.display())));
+        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage::at(path, &error));
         let protocol = match (self.http2, self.http2_prior_knowledge) {
             (_, true) => Protocol::Http2PriorKnowledge,
             (true, false) => Protocol::Http2,

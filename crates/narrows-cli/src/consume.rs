@@ -106,9 +106,7 @@ async fn write<F: Fetch, C: Clock>(
     if delivery.proof().is_none() {
         return Ok(());
     }
-    let lines = writer.commit(delivery.sha256())?;
-    context.recorder.found(index, lines);
-    Ok(())
+    Ok(writer.commit(delivery.sha256())?)
 }
 
 /// Why a source did not reach its output.

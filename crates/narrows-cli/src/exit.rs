@@ -1,6 +1,6 @@
 //! How a command ends.
 
-use std::process::ExitCode;
+use std::{fmt, path::Path, process::ExitCode};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +31,13 @@ pub(crate) const USAGE: u8 = 2;
 
 /// What the command line asked for cannot be done; the text says why, and what would help.
 pub(crate) struct Usage(pub(crate) String);
+
+impl Usage {
+    /// Something is wrong with this file.
+    pub(crate) fn at(path: &Path, error: &dyn fmt::Display) -> Self {
+        Self(format!("{}: {error}", path.display()))
+    }
+}
 
 impl<E: std::error::Error> From<E> for Usage {
     fn from(error: E) -> Self {

@@ -3,18 +3,18 @@
 use std::{path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream};
-use narrows::{Budget, Client, Fetch, NotFound, Options, Outcome, Source, blocking, text::public_url};
+use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
 use narrows_jobs::calendar::{Day, SLOTS, slot_name};
-use narrows_tables::{Table as NarrowsTable, gdelt::schema};
+use narrows_tables::gdelt::schema;
 
 use crate::{
-    args::{FormatArg, GdeltArgs, OnBadRowArg, Table},
+    args::{FormatArg, GdeltArgs, Table},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
     output::name_of,
     sink::Output,
-    tables::{Plan, Room, TableRules},
+    table_job::{self, TableJob},
 };
 
 fn table_name(table: Table, translation: bool) -> &'static str {
@@ -32,11 +32,6 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     if gdelt.to < gdelt.from {
         return Err(Usage("--to is before --from".into()));
     }
-    let mut options = gdelt.transfers.options(true);
-    options.sha256 = gdelt.reporting.report.is_some();
-    if gdelt.master.is_none() && gdelt.transfers.not_found.is_none() {
-        options.not_found = NotFound::Skip; // slots that were never published
-    }
     let sources = match gdelt.master.as_deref() {
         None => by_date(&gdelt),
         Some(master) if master.starts_with("http://") || master.starts_with("https://") => {
@@ -45,7 +40,12 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
     };
     if gdelt.format == FormatArg::Parquet {
-        return as_tables(gdelt, sources, options);
+        return as_tables(gdelt, sources);
+    }
+    let mut options = gdelt.transfers.options(true);
+    options.sha256 = gdelt.reporting.report.is_some();
+    if gdelt.master.is_none() && gdelt.transfers.not_found.is_none() {
+        options.not_found = NotFound::Skip; // slots that were never published
     }
     let output = match &gdelt.out {
         Some(directory) => Output::Directory(directory.clone()),
@@ -65,9 +65,9 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
 /// Bytes that a transfer of a zip takes, before its length is known.
 const ZIP_BYTES: u64 = 7 << 20;
 
-/// Each slot as Parquet. Those that are there already are not asked for.
-fn as_tables(mut gdelt: GdeltArgs, sources: Sources, mut options: Options) -> Result<Exit, Usage> {
-    let Some(directory) = gdelt.out.clone() else {
+/// Each slot as Parquet.
+fn as_tables(gdelt: GdeltArgs, sources: Sources) -> Result<Exit, Usage> {
+    let Some(directory) = gdelt.out else {
         return Err(Usage("--format parquet needs a directory: --out DIR".into()));
     };
     let name = match gdelt.table {
@@ -75,36 +75,23 @@ fn as_tables(mut gdelt: GdeltArgs, sources: Sources, mut options: Options) -> Re
         Table::Mentions => "mentions",
         Table::Gkg => "gkg",
     };
-    let columns = (!gdelt.columns.is_empty()).then(|| std::mem::take(&mut gdelt.columns));
     let schema = schema(name).ok_or_else(|| Usage(format!("no table is known for {name}")))?;
-    NarrowsTable::new(&schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
-    let room = Room::of(&gdelt.transfers, [&schema].into_iter(), ZIP_BYTES);
-    gdelt.transfers.limit.get_or_insert(room.limit());
-    options.limit = gdelt.transfers.limit().most as usize;
-    options.sha256 = true;
-    let aside = room.aside(options.limit)?;
-    let skips = gdelt.rows.on_bad_row == OnBadRowArg::Skip;
-    let plan: Plan = Box::new(move |_| Some(schema.clone()));
-    let rules = Arc::new(TableRules::new(plan, columns, skips, gdelt.rows.rejected.as_deref())?);
-    let (there, within) = (rules.clone(), directory.clone());
-    let sources = sources.filter_map(move |line| {
-        let kept = match line {
-            Ok(source) => {
-                let path = table_path(name, &source.url);
-                let missing = !there.is_there(&within, &path, &public_url(&source.url));
-                missing.then(|| Ok(source.key(path)))
-            }
-            bad => Some(bad),
-        };
-        std::future::ready(kept)
-    });
-    let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
-    let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
-    let guard = gdelt.transfers.memory_limit.guard();
-    let output = Output::Tables(directory, rules.clone());
-    let (list, tables) = (gdelt.master.map(Into::into), Some(rules));
-    let sources = Box::pin(sources);
-    run_job(Job { sources, finite, options, guard, client, budget, output, list, aside, tables }, &gdelt.reporting)
+    let with_path = move |source: Source| {
+        let path = table_path(name, &source.url);
+        source.key(path)
+    };
+    let job = TableJob {
+        sources: Box::pin(sources.map(move |line| line.map(with_path))),
+        finite: gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file()),
+        directory,
+        schemas: vec![schema.clone()],
+        plan: Box::new(move |_| Some(schema.clone())),
+        columns: gdelt.columns,
+        transfer_bytes: ZIP_BYTES,
+        may_be_missing: gdelt.master.is_none(),
+        list: gdelt.master.map(Into::into),
+    };
+    table_job::run(job, &gdelt.rows, gdelt.transfers, &gdelt.reporting)
 }
 
 /// Where the table of a slot goes: `data_type=export/date=2026-01-01/20260101001500.parquet`.
@@ -124,8 +111,7 @@ fn by_date(gdelt: &GdeltArgs) -> Sources {
     let base = gdelt.base.trim_end_matches('/').to_owned();
     let (from, to) = (gdelt.from, gdelt.to);
     let headers: Arc<[_]> = gdelt.transfers.header.clone().into();
-    let days = std::iter::successors(Some(from), |day| Some(day.next())).take_while(move |day| *day <= to);
-    let slots = days.flat_map(|day| (0..SLOTS).map(move |slot| (day, slot)));
+    let slots = from.to(to).flat_map(|day| (0..SLOTS).map(move |slot| (day, slot)));
     Box::pin(stream::iter(slots.map(move |(day, slot)| {
         let url = format!("{base}/{}", slot_name(day, slot, table));
         Ok(Source::new(url).headers(headers.clone()))

@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -26,6 +26,12 @@ const LINE_MAX: u64 = 64 << 10;
 /// Sources handed over at once: waking another thread for each would cost more than a small file.
 const BATCH: usize = 64;
 
+/// Prints addresses instead of downloading them. A reader that has gone away wants no more.
+pub(crate) fn print(mut addresses: impl Iterator<Item = String>) {
+    let mut stdout = io::stdout().lock();
+    let _ = addresses.try_for_each(|address| writeln!(stdout, "{address}"));
+}
+
 /// The addresses given as arguments.
 pub(crate) fn from_arguments(urls: &[String], headers: &[(String, String)]) -> Sources {
     let headers: Arc<[(String, String)]> = headers.into();
@@ -43,7 +49,7 @@ pub(crate) fn from_file(
     let input: Box<dyn Read + Send> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|error| Usage(format!("{}: {error}", path.display())))?)
+        Box::new(File::open(path).map_err(|error| Usage::at(path, &error))?)
     };
     let name = path.display().to_string();
     Ok(in_background(name, headers, |_| true, move |send| Ok(read_lines(input, keep, send)?)))

@@ -18,6 +18,7 @@ mod politeness;
 mod progress;
 mod record;
 mod sink;
+mod table_job;
 mod tables;
 mod tardis;
 mod terminal;

@@ -207,7 +207,7 @@ impl Recorder {
             if list.is_some_and(|list| list == path || file_id(list).is_some_and(|id| file_id(path) == Some(id))) {
                 return Err(Usage(format!("{}: the report would replace the list", path.display())));
             }
-            File::create(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
+            File::create(path).map_err(|error| Usage::at(path, &error))
         };
         let report = report.map(open).transpose()?.map(BufWriter::new);
         let (found, summary) = (HashMap::new(), Summary::default());

@@ -43,7 +43,7 @@ impl Output {
 }
 
 fn open(path: &Path) -> Result<OutputDirectory, Usage> {
-    OutputDirectory::open(path).map_err(|error| Usage(format!("{}: {error}", path.display())))
+    OutputDirectory::open(path).map_err(|error| Usage::at(path, &error))
 }
 
 impl Sink {
@@ -118,9 +118,7 @@ impl Writer<'_> {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if let Target::Table { table, .. } = &mut self.target {
-            table.write(bytes)?;
-            self.lines = table.rows();
-            return Ok(());
+            return table.write(bytes);
         }
         self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
         self.open_line = bytes.last().map_or(self.open_line, |last| *last != b'\n');
@@ -139,21 +137,24 @@ impl Writer<'_> {
                 file.take().map_or(Ok(()), |file| tokio::task::block_in_place(|| file.finish()))
             }
             Target::Stdout => io::stdout().lock().flush(),
-            Target::Discard | Target::Table { .. } => Ok(()),
+            Target::Table { table, .. } => {
+                table.end_entry()?;
+                self.lines = table.rows();
+                Ok(())
+            }
+            Target::Discard => Ok(()),
         }
     }
 
     /// Makes it durable. Only after that is the source done. `sha256` is that of the source, if known.
-    pub(crate) fn commit(mut self, sha256: Option<[u8; 32]>) -> io::Result<u64> {
+    pub(crate) fn commit(self, sha256: Option<[u8; 32]>) -> io::Result<()> {
         match self.target {
             Target::Table { staged, table } => tokio::task::block_in_place(|| {
-                let rows = table.finish(sha256.map(|digest| Hex(&digest).to_string()))?;
-                self.lines = rows;
+                table.finish(sha256.map(|digest| Hex(&digest).to_string()))?;
                 staged.commit()
-            })?,
-            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit())?,
-            Target::Discard | Target::Stdout => {}
+            }),
+            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit()),
+            Target::Discard | Target::Stdout => Ok(()),
         }
-        Ok(self.lines)
     }
 }

@@ -45,7 +45,7 @@ mod table;
 pub mod tardis;
 
 pub use error::{BadRow, SchemaError};
-pub use parquet_file::{About, ParquetFile, read_about, writer_bytes_max};
+pub use parquet_file::{About, ParquetFile, is_table_of, read_about, writer_bytes_max};
 pub use schema::{Column, Header, Kind, Schema, Separator};
 pub use table::{Piece, Table};
 

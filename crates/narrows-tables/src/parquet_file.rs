@@ -16,7 +16,7 @@ use parquet::{
     basic::{Compression, Encoding},
     errors::Result,
     file::{
-        metadata::{KeyValue, ParquetMetaDataReader},
+        metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader},
         properties::WriterProperties,
         reader::ChunkReader,
     },
@@ -193,7 +193,32 @@ impl<W: Write + Send> fmt::Debug for ParquetFile<W> {
 ///
 /// No example: that of [`ParquetFile`] reads one.
 pub fn read_about<R: ChunkReader>(file: R) -> Option<(String, About)> {
-    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).ok()?;
+    about(&metadata(file)?)
+}
+
+/// Whether a file is a whole table of this schema, with the columns that are asked for, or all, made of this
+/// source.
+///
+/// ```
+/// use narrows_tables::{is_table_of, tardis};
+///
+/// let schema = tardis::schema("trades").expect("it is one of Tardis' types");
+/// assert!(!is_table_of(bytes::Bytes::from_static(b"no Parquet"), &schema, None, "mem://a"));
+/// ```
+pub fn is_table_of<R: ChunkReader>(file: R, schema: &Schema, asked: Option<&[String]>, source: &str) -> bool {
+    let Some(metadata) = metadata(file) else { return false };
+    let is_asked = |name: &&str| asked.is_none_or(|asked| asked.iter().any(|other| other == name));
+    let expected = schema.columns.iter().map(|column| &*column.name).filter(is_asked);
+    let found = metadata.file_metadata().schema_descr().columns().iter().map(|column| column.name());
+    let is_of = about(&metadata).is_some_and(|(name, about)| name == *schema.name && about.source == source);
+    is_of && found.eq(expected)
+}
+
+fn metadata<R: ChunkReader>(file: R) -> Option<ParquetMetaData> {
+    ParquetMetaDataReader::new().parse_and_finish(&file).ok()
+}
+
+fn about(metadata: &ParquetMetaData) -> Option<(String, About)> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
     let get = |key: &str| pairs.iter().find(|pair| pair.key == key)?.value.clone();
     let rows = get("narrows.rows")?.parse().ok()?;

@@ -110,14 +110,16 @@ impl Table {
         self.read(Some(block), take)
     }
 
-    /// The file has ended: gives the last batch.
+    /// The file has ended: gives the last batch. The table then goes on with another file of its kind, whose
+    /// rows and header are its own.
     ///
     /// # Errors
     ///
     /// Those of `take`.
     pub fn finish<E>(&mut self, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         self.read(None, take)?;
-        if self.header == Header::Required && self.row == 0 {
+        let read = std::mem::take(&mut self.row);
+        if self.header == Header::Required && read == 0 {
             take(Piece::Bad(BadRow::new(1, None, b"", "there is no header"), b""))?;
         }
         if self.batch_rows > 0 { take(Piece::Batch(self.batch())) } else { Ok(()) }

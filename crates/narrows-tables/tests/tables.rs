@@ -283,6 +283,27 @@ fn rows_that_do_not_fit_say_where_and_why_and_the_others_are_kept() {
 }
 
 #[test]
+fn files_one_after_another_have_rows_and_headers_of_their_own() {
+    let columns = vec![Column::new("a", Kind::Int64), Column::new("b", Kind::Int64)];
+    let schema = Schema::new("h", Separator::Comma, Header::Required, columns);
+    let mut table = Table::new(&schema, None).unwrap();
+    let (mut rows, mut bad) = (0, Vec::new());
+    for file in ["a,b\n1,2\n3,4", "a,b\n5,6", "7,8\n"] {
+        let mut take = |piece: Piece<'_>| {
+            match piece {
+                Piece::Batch(batch) => rows += batch.num_rows(),
+                Piece::Bad(error, _) => bad.push(error.to_string()),
+            }
+            Ok::<_, std::convert::Infallible>(())
+        };
+        table.push(file.as_bytes(), &mut take).unwrap();
+        table.finish(&mut take).unwrap();
+    }
+    assert_eq!((rows, table.rows()), (3, 3));
+    assert_eq!(bad, ["row 1, \"7,8\": not the header a,b"]);
+}
+
+#[test]
 fn columns_that_are_not_asked_for_are_not_parsed() {
     let schema = tardis::schema("trades").unwrap();
     let text = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\nd,B,1,2,x,buy,1.5,none\n";

@@ -35,9 +35,7 @@ pub(crate) fn run(mut bars: BarsArgs) -> Result<Exit, Usage> {
     bars.transfers.limit.get_or_insert(Limit { most: LIMIT, adapts: false });
     let (of, files) = files(&bars)?;
     if bars.dry_run {
-        use std::io::Write;
-        let mut stdout = std::io::stdout().lock();
-        let _ = files.iter().try_for_each(|file| writeln!(stdout, "{}", file.url));
+        list::print(files.into_iter().map(|file| file.url));
         return Ok(Exit::Success);
     }
     let reporting = bars.reporting.clone();

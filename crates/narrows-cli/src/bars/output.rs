@@ -136,7 +136,7 @@ impl BarOutput {
                 _ => Output::new(To::Nowhere),
             });
         }
-        let rejected = rejected.map(|path| File::create(path).map_err(|error| at(path, &error))).transpose()?;
+        let rejected = rejected.map(|path| File::create(path).map_err(|error| Usage::at(path, &error))).transpose()?;
         Ok(Self { outputs, state, rejected, recorder })
     }
 
@@ -256,7 +256,7 @@ impl Output {
     fn file(path: &Path, format: Format, bytes: u64) -> Result<Self, Usage> {
         let partial = beside(path, ".partial");
         if bytes > 0 && format == Format::Csv && path.exists() && !partial.exists() {
-            fs::rename(path, &partial).map_err(|error| at(path, &error))?;
+            fs::rename(path, &partial).map_err(|error| Usage::at(path, &error))?;
         }
         let open = || -> io::Result<File> {
             let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
@@ -271,7 +271,7 @@ impl Output {
                 "{partial} has {length} bytes, its state says {bytes}: remove both to begin anew"
             )));
         }
-        let file = open().map_err(|error| at(&partial, &error))?;
+        let file = open().map_err(|error| Usage::at(&partial, &error))?;
         let rows = if bytes == 0 { csv::HEADER.to_owned() } else { String::new() };
         let to = To::File { file, partial, path: path.to_owned(), format };
         Ok(Self { to, rows, written: bytes, committed: bytes })
@@ -347,7 +347,7 @@ fn read_state(path: &Path, fresh: &Kept, outputs: &[PathBuf]) -> Result<Kept, Us
                 None => Ok(fresh.clone()),
             };
         }
-        Err(error) => return Err(at(path, &error)),
+        Err(error) => return Err(Usage::at(path, &error)),
     };
     let mut refusal = String::new();
     let anew = "remove it to begin anew, or name another output";
@@ -362,8 +362,4 @@ fn read_state(path: &Path, fresh: &Kept, outputs: &[PathBuf]) -> Result<Kept, Us
     });
     let refusal = if refusal.is_empty() { "it is no state of such a run" } else { &refusal };
     kept.ok_or_else(|| Usage(format!("{}: {refusal}; {anew}", path.display())))
-}
-
-fn at(path: &Path, error: &io::Error) -> Usage {
-    Usage(format!("{}: {error}", path.display()))
 }

@@ -14,6 +14,7 @@ pub(crate) struct TableFile {
     source: String,
     table: Table,
     file: ParquetFile<StagedFile>,
+    entries: u32,
 }
 
 impl TableFile {
@@ -24,7 +25,7 @@ impl TableFile {
         let table = Table::new(&schema, rules.columns.as_deref()).map_err(io::Error::other)?;
         let pages = Arc::new(TempPages::new(directory)?);
         let file = ParquetFile::new(to, &schema, &table, Some(pages)).map_err(io::Error::other)?;
-        Ok(Self { rules: rules.clone(), path, source: public_url(&source.url), table, file })
+        Ok(Self { rules: rules.clone(), path, source: public_url(&source.url), table, file, entries: 0 })
     }
 
     /// Rows so far.
@@ -37,14 +38,23 @@ impl TableFile {
         table.push(bytes, &mut |piece| keep(rules, source, file, piece))
     }
 
-    /// Ends the table, whose bytes then are on the disk; how many rows it has.
-    pub(crate) fn finish(self, sha256: Option<String>) -> io::Result<u64> {
-        let Self { rules, path, source, mut table, mut file } = self;
-        table.finish(&mut |piece| keep(&rules, &source, &mut file, piece))?;
+    /// An entry has ended: its last row is one, with or without a line feed.
+    pub(crate) fn end_entry(&mut self) -> io::Result<()> {
+        let Self { rules, source, table, file, entries, .. } = self;
+        *entries += 1;
+        table.finish(&mut |piece| keep(rules, source, file, piece))
+    }
+
+    /// Ends the table, whose bytes then are on the disk.
+    pub(crate) fn finish(mut self, sha256: Option<String>) -> io::Result<()> {
+        if self.entries == 0 {
+            self.end_entry()?; // nothing has come, not even a header
+        }
+        let Self { rules, path, source, table, file, .. } = self;
         let about = About { source, sha256, rows: table.rows() };
         file.finish(&about).map_err(io::Error::other)?.finish()?;
         rules.kept(&path, about.rows);
-        Ok(about.rows)
+        Ok(())
     }
 }
 

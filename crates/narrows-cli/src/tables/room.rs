@@ -17,12 +17,8 @@ pub(crate) struct Room {
 
 impl Room {
     /// For tables of these schemas, the largest of which decides, and transfers of so many bytes.
-    pub(crate) fn of<'a>(
-        transfers: &TransferArgs,
-        schemas: impl Iterator<Item = &'a Schema>,
-        transfer_bytes: u64,
-    ) -> Self {
-        let largest = schemas.map(writer_bytes_max).max().unwrap_or(0);
+    pub(crate) fn of(transfers: &TransferArgs, schemas: &[Schema], transfer_bytes: u64) -> Self {
+        let largest = schemas.iter().map(writer_bytes_max).max().unwrap_or(0);
         Self { budget: transfers.budget, table_bytes: largest + TABLE_BYTES, transfer_bytes }
     }
 

@@ -11,9 +11,8 @@ use std::{
     },
 };
 
-use narrows::{Observer, Outcome, Report, Source};
-use narrows_jobs::tardis::DayFile;
-use narrows_tables::{BadRow, Schema, read_about};
+use narrows::{Observer, Outcome, Report, Source, text::public_url};
+use narrows_tables::{BadRow, Schema, is_table_of};
 
 use crate::record::{DaySummary, TablesSummary};
 
@@ -66,12 +65,13 @@ impl TableRules {
         }
     }
 
-    /// Whether the table of this path is there, whole, and of this source; it then need not be made.
-    pub(crate) fn is_there(&self, directory: &Path, path: &str, source: &str) -> bool {
-        let there = File::open(directory.join(path)).ok().and_then(read_about);
-        let is = there
-            .zip((self.plan)(path))
-            .is_some_and(|((name, about), schema)| name == *schema.name && about.source == source);
+    /// Whether the table of this source is there, whole, with the columns that are asked for; it then need
+    /// not be made.
+    pub(crate) fn is_there(&self, directory: &Path, source: &Source) -> bool {
+        let Some(path) = source.key.as_deref() else { return false };
+        let there = File::open(directory.join(path)).ok().zip((self.plan)(path));
+        let url = public_url(&source.url);
+        let is = there.is_some_and(|(file, schema)| is_table_of(file, &schema, self.columns.as_deref(), &url));
         if is {
             self.count(path, |day| day.already += 1);
         }
@@ -87,8 +87,9 @@ impl TableRules {
     }
 
     fn count(&self, path: &str, change: impl FnOnce(&mut DaySummary)) {
-        let Some(file) = DayFile::of_path(path) else { return };
-        let (date, data_type) = (file.day.to_string(), file.data_type);
+        let part = |name: &str| path.split('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+        let (Some(date), Some(data_type)) = (part("date"), part("data_type")) else { return };
+        let (date, data_type) = (date.to_owned(), data_type.to_owned());
         let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || DaySummary { date: date.clone(), data_type: data_type.clone(), ..DaySummary::default() };
         change(days.entry((date.clone(), data_type.clone())).or_insert_with(fresh));

@@ -1,0 +1,66 @@
+//! Sources to tables: what `tardis` and `gdelt --format parquet` have in common.
+
+use std::{future::ready, path::PathBuf, sync::Arc};
+
+use futures_util::StreamExt;
+use narrows::NotFound;
+use narrows_tables::{Schema, Table};
+
+use crate::{
+    args::{OnBadRowArg, ReportingArgs, RowArgs, TransferArgs},
+    exit::{Exit, Usage},
+    job::{Job, run as run_job},
+    list::Sources,
+    sink::Output,
+    tables::{Plan, Room, TableRules},
+};
+
+pub(crate) struct TableJob {
+    /// Each with its path below the output as its key.
+    pub(crate) sources: Sources,
+    /// Whether what is left of the list after Ctrl-C is at hand.
+    pub(crate) finite: bool,
+    /// The list, if it is a file.
+    pub(crate) list: Option<PathBuf>,
+    pub(crate) directory: PathBuf,
+    /// The tables there may be, and which of them a path is.
+    pub(crate) schemas: Vec<Schema>,
+    pub(crate) plan: Plan,
+    /// The columns that are asked for; none is all.
+    pub(crate) columns: Vec<String>,
+    /// Bytes that a transfer takes at most.
+    pub(crate) transfer_bytes: u64,
+    /// A 404 is a file that was never published, unless the user says otherwise.
+    pub(crate) may_be_missing: bool,
+}
+
+/// Makes the tables that are not there yet.
+pub(crate) fn run(
+    job: TableJob,
+    rows: &RowArgs,
+    mut transfers: TransferArgs,
+    reporting: &ReportingArgs,
+) -> Result<Exit, Usage> {
+    let TableJob { sources, finite, list, directory, schemas, plan, columns, transfer_bytes, may_be_missing } = job;
+    let columns = (!columns.is_empty()).then_some(columns);
+    for schema in &schemas {
+        // Now, rather than at the first file.
+        Table::new(schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
+    }
+    let room = Room::of(&transfers, &schemas, transfer_bytes);
+    transfers.limit.get_or_insert(room.limit());
+    let mut options = transfers.options(true).sha256(true);
+    if may_be_missing && transfers.not_found.is_none() {
+        options.not_found = NotFound::Skip;
+    }
+    let aside = room.aside(options.limit)?;
+    let skips = rows.on_bad_row == OnBadRowArg::Skip;
+    let rules = Arc::new(TableRules::new(plan, columns, skips, rows.rejected.as_deref())?);
+    let (there, within) = (rules.clone(), directory.clone());
+    let sources = sources.filter(move |line| ready(!line.as_ref().is_ok_and(|source| there.is_there(&within, source))));
+    let (client, budget) = (transfers.client(usize::MAX, &options)?, transfers.budget());
+    let guard = transfers.memory_limit.guard();
+    let (output, tables) = (Output::Tables(directory, rules.clone()), Some(rules));
+    let sources = Box::pin(sources);
+    run_job(Job { sources, finite, options, guard, client, budget, output, list, aside, tables }, reporting)
+}
