@@ -5,6 +5,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# Nothing here is compiled twice, and the caches for that are gigabytes.
+export CARGO_INCREMENTAL=0
+
 step() { printf '\n== %s\n' "$*"; }
 
 step "tools"
