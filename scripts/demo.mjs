@@ -9,7 +9,7 @@ const run = (command, ...args) => execFileSync(command, args, { cwd: root, stdio
 
 console.log("building the origin …");
 run("cargo", "build", "--release", "--quiet", "-p", "narrows-cli");
-if (!existsSync(`${root}npm/wasm/narrows_bg.wasm`)) {
+if (!["narrows", "bars"].every((name) => existsSync(`${root}npm/wasm/${name}_bg.wasm`))) {
   console.log("building the package …");
   run("node", "scripts/build-npm.mjs");
 }

@@ -1,11 +1,12 @@
 // The package in Node, and in pages and workers of three engines: one body of tests for all.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { after, before, describe, it } from "node:test";
 import { unzipSync } from "fflate";
 import * as narrows from "narrows";
 import { scenarios } from "./page/scenarios.js";
 import { launch, missing } from "./support/browsers.mjs";
-import { serve, startOrigin } from "./support/servers.mjs";
+import { command, serve, startOrigin } from "./support/servers.mjs";
 
 let origin, files;
 before(async () => ([origin, files] = await Promise.all([startOrigin(), serve()])));
@@ -44,6 +45,17 @@ function naiveRows() {
   return naive;
 }
 
+let native;
+/** Bars of three days of the origin, as the command makes them. */
+function nativeBars() {
+  native ??= [10, 100].map((width) => {
+    const days = ["--symbol", "BTCUSDT", "--from", "2024-03-01", "--to", "2024-03-03", "--threshold-dbps", width];
+    const args = ["bars", "--base", `${origin.base}/with/trades=20000`, ...days, "--stdout"];
+    return [width, execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })];
+  });
+  return Object.fromEntries(native);
+}
+
 /** The tests of one place: `run(name, ...args)` runs a scenario there. */
 function everywhere(run, place) {
   it("counts every row within the budget", async () => {
@@ -57,6 +69,30 @@ function everywhere(run, place) {
     assert.match(seen.health, /^buffer health: size=0\/100, utilization=0.0%/);
     assert.match(seen.refused, /closed/);
     assert.match(seen.unknown, /unknown option `batchItem`/);
+  });
+  it("makes the command's bars of trades, byte for byte", async () => {
+    const seen = await run("bars", origin.base);
+    assert.deepEqual(seen, { ...seen, resumed: true, sound: true, unfinished: [10, 100] });
+    assert.deepEqual(seen.text, nativeBars());
+    assert.deepEqual(seen.counts, { ...seen.counts, trades: 60_000, rejected: 0, reordered: 0, gaps: 0, missingTrades: 0 });
+    assert.ok(seen.counts.bars > 100, `${seen.counts.bars} bars`);
+  });
+  it("says what trades are none, and what is missing", async () => {
+    assert.deepEqual(await run("badTrades"), {
+      rejected: [{ message: 'row 2, price "free": not a decimal number', row: "2,free,1,2,2,2000,true" }],
+      gaps: [{ missing: 3, after: 1, before: 5, silence: 2000 }],
+      bars: [[100, 101, 100, 101, 2]],
+      back: true,
+      refused: ["NarrowsError", "rejected", 'row 1, price "free": not a decimal number'],
+      after: 0,
+      options: [
+        "options: option `thresholdDbps`: expected a whole number, or several, from 1 to 100000",
+        "options: option `thresholdDbps`: expected a whole number, or several, from 1 to 100000",
+        "options: unknown option `treshold`; the options are thresholdDbps, gate, reorder, maxSilence, badRows, gaps",
+        'options: option `state`: "x" is no time and number of a trade',
+        "options: option `state`: it is of other thresholds or another gate",
+      ],
+    });
   });
   it("keeps rates, and loses nothing to a refusal", async () => {
     assert.deepEqual(await run("rates", origin.base), { kept: true, done: 6, refused: [1, 1] });

@@ -44,6 +44,17 @@ for (const [name, bound] of Object.entries(BOUNDS)) {
       assert.equal(seen.bytes, 1_000_000_000);
       assert.ok(seen.megabytes <= bound, `${seen.megabytes} MB`);
     });
+    for (const place of ["page", "worker"]) {
+      it(`a month of trades to range bars, in a ${place}`, async (test) => {
+        const month = "data/spot/monthly/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01.zip";
+        const url = `${origin.base}/with/trades=100000/${month}`;
+        await (await fetch(url)).arrayBuffer(); // made once, outside of the measurement
+        const seen = await measure((browser) => browser.call("bars", place, url), place);
+        test.diagnostic(`${name}, ${place}: ${seen.megabytes.toFixed(0)} MB (${seen.name}), ${seen.bars} bars`);
+        assert.deepEqual([seen.trades, seen.rejected, seen.gaps], [3_100_000, 0, 0]);
+        assert.ok(seen.megabytes <= bound, `${seen.megabytes} MB`);
+      });
+    }
     it("by hand it costs several times as much", async (test) => {
       const seen = await measure((browser) => browser.call("byHand", urls.map((url) => origin.base + url)));
       test.diagnostic(`${name}, by hand: ${seen.megabytes.toFixed(0)} MB (${seen.name})`);

@@ -1,8 +1,16 @@
-// Curves over the last two minutes.
+// Curves over what came last.
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
-const SHOWN = 1200; // samples
+/** What runs along the bottom. */
+export interface Along {
+  unit: string;
+  /** Samples shown; older ones leave. */
+  shown: number;
+  /** Whether the left side begins at 0. */
+  fromZero: boolean;
+}
+const SECONDS: Along = { unit: "s", shown: 1200, fromZero: true }; // two minutes
 
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -21,6 +29,7 @@ export class Chart {
   constructor(
     readonly place: HTMLElement,
     readonly lines: Line[],
+    readonly along = SECONDS,
   ) {
     this.#values = lines.map(() => []);
     this.#draw();
@@ -40,9 +49,9 @@ export class Chart {
         ...this.#size(),
         cursor: { drag: { x: false, y: false } },
         legend: { live: false },
-        scales: { x: { time: false }, y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.1)] } },
+        scales: { x: { time: false }, y: this.along.fromZero ? { range: (_plot, _low, high) => [0, Math.max(1, high * 1.1)] } : {} },
         axes: [
-          { ...axis, values: (_plot, splits) => splits.map((second) => `${second} s`) },
+          { ...axis, values: (_plot, splits) => splits.map((split) => `${split} ${this.along.unit}`) },
           { ...axis, size: 56 },
         ],
         series: [
@@ -66,10 +75,17 @@ export class Chart {
     return [this.#times, ...this.#values];
   }
 
-  add(time: number, values: (number | null)[]): void {
-    this.#times.push(time);
-    values.forEach((value, index) => this.#values[index]!.push(value));
-    if (this.#times.length > SHOWN) [this.#times, ...this.#values].forEach((column) => column.shift());
+  add(at: number, values: (number | null)[]): void {
+    this.extend([[at, values]]);
+  }
+
+  extend(samples: [number, (number | null)[]][]): void {
+    for (const [at, values] of samples) {
+      this.#times.push(at);
+      values.forEach((value, index) => this.#values[index]!.push(value));
+    }
+    const over = Math.max(0, this.#times.length - this.along.shown);
+    if (over > 0) [this.#times, ...this.#values].forEach((column) => column.splice(0, over));
     this.#plot?.setData(this.#data());
   }
 

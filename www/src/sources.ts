@@ -1,7 +1,9 @@
 // What can be downloaded: generated days at the demo's origin, addresses, files of this machine.
 
 /** Where the demo's origin serves; empty where the page is served without one. */
-const ORIGIN: string = import.meta.env.VITE_ORIGIN ?? "";
+export const ORIGIN: string = import.meta.env.VITE_ORIGIN ?? "";
+
+export const NO_ORIGIN = "This page was built without the demo's origin. `npm run demo` starts both.";
 
 export type Kind = "gdelt" | "trades" | "urls" | "drop";
 
@@ -36,9 +38,7 @@ export interface List {
 }
 
 export function list(kind: Kind, text: string, files: File[]): List {
-  if ((kind === "gdelt" || kind === "trades") && !ORIGIN) {
-    throw new Error("This page was built without the demo's origin. `npm run demo` starts both.");
-  }
+  if ((kind === "gdelt" || kind === "trades") && !ORIGIN) throw new Error(NO_ORIGIN);
   if (kind === "drop") {
     if (files.length === 0) throw new Error("Choose or drop some files first.");
     const urls = files.map((file) => URL.createObjectURL(file));

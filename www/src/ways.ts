@@ -89,7 +89,7 @@ export function narrows({ urls, limit, budget, consumer }: Job, inWorker: boolea
 }
 
 /** The text of a zip's first entry, whole: sizes are in front in the demo's files. */
-async function unzip(bytes: ArrayBuffer): Promise<Uint8Array> {
+export async function unzip(bytes: ArrayBuffer): Promise<Uint8Array> {
   const view = new DataView(bytes);
   if (bytes.byteLength < 30 || view.getUint32(0, true) !== 0x04034b50) return new Uint8Array(bytes);
   const start = 30 + view.getUint16(26, true) + view.getUint16(28, true);

@@ -1,5 +1,6 @@
 // Every control of the page, as a visitor uses it.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 import { zipSync } from "fflate";
 import { chromium } from "playwright-core";
@@ -24,14 +25,14 @@ describe("the page", { skip: missing("chromium") }, () => {
 
   const address = () => server.resolvedUrls.local[0];
   const number = async (id) => Number((await page.textContent(`#${id}`)).replaceAll(",", ""));
-  const fresh = async (options = {}) => {
+  const fresh = async (options = {}, path = "") => {
     await page?.close();
     page = await browser.newPage(options);
     errors = [];
     page.on("pageerror", ({ message }) => errors.push(message));
     page.on("console", (message) => message.type() === "error" && !/503|404/.test(message.text()) && errors.push(message.text()));
     page.on("request", (request) => /^https?:\/\/(?!127\.0\.0\.1)/.test(request.url()) && errors.push(`left: ${request.url()}`));
-    await page.goto(address());
+    await page.goto(address() + path);
   };
   const ended = () => page.waitForFunction(() => document.getElementById("start").textContent === "Start", null, { timeout: 90_000 });
   const run = async () => {
@@ -119,19 +120,49 @@ describe("the page", { skip: missing("chromium") }, () => {
     assert.equal(await number("failed"), 0);
   });
 
-  for (const colorScheme of ["light", "dark"]) {
-    for (const width of [360, 1280]) {
-      it(`fits, ${colorScheme}, ${width} px`, async () => {
-        await fresh({ colorScheme, viewport: { width, height: 800 } });
-        await page.click("#start");
-        await page.waitForTimeout(1000);
-        const [needed, had] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-        assert.ok(needed <= had, `${needed} px wide`);
-        if (process.env.SCREENSHOTS) {
-          await page.screenshot({ path: `${process.env.SCREENSHOTS}/${colorScheme}-${width}.png`, fullPage: true });
-        }
-        assert.deepEqual(errors, []);
-      });
-    }
+  for (const way of ["page", "worker", "naive"]) {
+    it(`makes bars of a month of trades: ${way}`, async () => {
+      await fresh({}, "bars.html");
+      await page.selectOption("#trades", "20000");
+      await page.selectOption("#width", "50");
+      await page.selectOption("#way", way);
+      await run();
+      assert.match(await page.textContent("#message"), /\d s\./);
+      assert.equal(await number("count"), 620_000);
+      const bars = await number("bars");
+      if (way !== "naive") assert.ok((await number("peak")) <= 16.8);
+      const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+      assert.equal(download.suggestedFilename(), "BTCUSDT-2024-01-bars.csv");
+      const rows = readFileSync(await download.path(), "utf8").trimEnd().split("\n");
+      assert.equal(rows.length, 1 + bars);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  it("stops bars, and says what it cannot have", async () => {
+    await fresh({}, "bars.html");
+    await page.click("#start");
+    await page.waitForFunction(() => document.getElementById("start").textContent === "Stop");
+    await page.click("#start");
+    await ended();
+    assert.equal(await page.textContent("#message"), "Stopped.");
+    await page.route("**/data/**", (route) => route.fulfill({ status: 404, headers: { "access-control-allow-origin": "*" } }));
+    await run();
+    assert.match(await page.textContent("#message.error"), /404/);
+    assert.equal(await page.isDisabled("#save"), true);
+  });
+
+  for (const [colorScheme, width, path] of ["light", "dark"].flatMap((scheme) => [360, 1280].flatMap((width) => ["", "bars.html"].map((path) => [scheme, width, path])))) {
+    it(`fits, ${colorScheme}, ${width} px, ${path || "index.html"}`, async () => {
+      await fresh({ colorScheme, viewport: { width, height: 800 } }, path);
+      await page.click("#start");
+      await page.waitForTimeout(path ? 4000 : 1000);
+      const [needed, had] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+      assert.ok(needed <= had, `${needed} px wide`);
+      if (process.env.SCREENSHOTS) {
+        await page.screenshot({ path: `${process.env.SCREENSHOTS}/${path.split(".")[0] || "index"}-${colorScheme}-${width}.png`, fullPage: true });
+      }
+      assert.deepEqual(errors, []);
+    });
   }
 });

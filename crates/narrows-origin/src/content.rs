@@ -32,7 +32,7 @@ pub(crate) struct Library {
 struct State {
     /// Requests by address, of those that ask for faults.
     counts: HashMap<String, u64>,
-    cache: HashMap<String, Bytes>,
+    cache: HashMap<String, Generated>,
     /// In order of arrival; `bytes` is their sum.
     order: VecDeque<String>,
     bytes: u64,
@@ -40,13 +40,29 @@ struct State {
 
 #[derive(Clone)]
 pub(crate) enum Content {
-    Memory(Bytes),
+    Memory(Generated),
     File(Arc<File>, u64),
     /// So many bytes, drawn from a seed where they are read.
     Noise {
         seed: u64,
         length: u64,
     },
+}
+
+/// Bytes, and what their validator is made of: hashed once, for a large file is asked for in hundreds of
+/// ranges.
+#[derive(Clone)]
+pub(crate) struct Generated {
+    bytes: Bytes,
+    tag: u64,
+}
+
+impl From<Vec<u8>> for Generated {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (bytes.len(), &bytes[..bytes.len().min(256)], &bytes[bytes.len() / 2..]).hash(&mut hasher);
+        Self { bytes: bytes.into(), tag: hasher.finish() }
+    }
 }
 
 impl Library {
@@ -84,7 +100,9 @@ impl Library {
         let seed = seed_of(self.seed, &(path, parameter("name"), version));
         let key = format!("{path} {} {version}", number("mb", 0));
         match folder {
-            "origin" if name == "open" => Some(Content::Memory((Arc::strong_count(&self.open) - 1).to_string().into())),
+            "origin" if name == "open" => {
+                Some(Content::Memory((Arc::strong_count(&self.open) - 1).to_string().into_bytes().into()))
+            }
             "bytes" => Some(Content::Noise { seed, length: name.parse().ok()? }),
             "gdeltv2" if name == "masterfilelist.txt" => {
                 let days = number("days", 1).min(31);
@@ -125,22 +143,22 @@ impl Library {
     }
 
     async fn cached(&self, key: &str, make: impl FnOnce() -> Option<Vec<u8>>) -> Option<Content> {
-        if let Some(bytes) = self.state().cache.get(key) {
-            return Some(Content::Memory(bytes.clone()));
+        if let Some(generated) = self.state().cache.get(key) {
+            return Some(Content::Memory(generated.clone()));
         }
-        let bytes = Bytes::from(tokio::task::block_in_place(make)?);
+        let generated = tokio::task::block_in_place(|| make().map(Generated::from))?;
         let mut state = self.state();
-        if state.cache.insert(key.to_owned(), bytes.clone()).is_none() {
+        if state.cache.insert(key.to_owned(), generated.clone()).is_none() {
             state.order.push_back(key.to_owned());
-            state.bytes += bytes.len() as u64;
+            state.bytes += generated.bytes.len() as u64;
         }
         while state.bytes > CACHE_BYTES
             && let Some(oldest) = state.order.pop_front()
         {
-            let dropped = state.cache.remove(&oldest).map_or(0, |bytes| bytes.len() as u64);
+            let dropped = state.cache.remove(&oldest).map_or(0, |generated| generated.bytes.len() as u64);
             state.bytes -= dropped;
         }
-        Some(Content::Memory(bytes))
+        Some(Content::Memory(generated))
     }
 
     /// Lines of `size md5 url` for every export slot of some days, as GDELT publishes them.
@@ -173,7 +191,7 @@ fn open(directory: &Path, path: &str) -> Option<Content> {
 impl Content {
     pub(crate) fn length(&self) -> u64 {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
+            Self::Memory(generated) => generated.bytes.len() as u64,
             Self::File(_, length) | Self::Noise { length, .. } => *length,
         }
     }
@@ -182,9 +200,7 @@ impl Content {
     pub(crate) fn tag(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         match self {
-            Self::Memory(bytes) => {
-                (bytes.len(), &bytes[..bytes.len().min(256)], &bytes[bytes.len() / 2..]).hash(&mut hasher);
-            }
+            Self::Memory(generated) => return generated.tag,
             Self::File(file, length) => {
                 let changed = file.metadata().and_then(|metadata| metadata.modified()).ok();
                 (length, changed).hash(&mut hasher);
@@ -197,7 +213,7 @@ impl Content {
     /// The bytes from `at`, at most `length` and at least one.
     pub(crate) fn read(&self, at: u64, length: u64) -> io::Result<Bytes> {
         match self {
-            Self::Memory(bytes) => Ok(bytes.slice(at as usize..(at + length) as usize)),
+            Self::Memory(generated) => Ok(generated.bytes.slice(at as usize..(at + length) as usize)),
             Self::File(file, _) => {
                 let mut buffer = vec![0; length as usize];
                 let read = file.read_at(&mut buffer, at)?;

@@ -39,9 +39,22 @@ globalThis.byHand = async (urls, { limit = 4, pause = 50 } = {}) => {
   return { bytes };
 };
 
+/** A month of trades to bars. */
+globalThis.bars = async (place, url) => {
+  const { stream } = await import(place === "worker" ? "/npm/worker.js" : "/npm/index.js");
+  const { rangeBars } = await import("/npm/bars.js");
+  const bars = await rangeBars({ thresholdDbps: 250 });
+  for await (const file of stream([url], { unpack: true, budget: 16 * 1024 * 1024, collect: 0 })) {
+    for await (const block of file) bars.push(block);
+    bars.endFile();
+  }
+  return bars.counts();
+};
+
 /** Everything is loaded and does nothing. */
 globalThis.idle = async (place) => {
   const { plan } = await import(place === "worker" ? "/npm/worker.js" : "/npm/index.js");
   await plan();
+  await (await import("/npm/bars.js")).init();
   await sleep(500);
 };

@@ -3,9 +3,11 @@
 // Pages are told by name which to run: see the end.
 
 import { count, fails, opened, quiet, sleep, slot } from "./helpers.js";
+import { jobs } from "./jobs.js";
 import { pacing } from "./pacing.js";
 
 export const scenarios = {
+  ...jobs,
   ...pacing,
 
   /** A day of zips, read by several tasks: every row is counted. */

@@ -7,10 +7,12 @@ import { once } from "node:events";
 
 export const root = new URL("../../../", import.meta.url).pathname;
 
+/** The command. */
+export const command = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "release/narrows");
+
 /** Starts `narrows origin`; it ends with this process, or with `close`. */
 export async function startOrigin(...args) {
-  const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "release/narrows");
-  const child = spawn(binary, ["origin", "--until-stdin-closes", ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(command, ["origin", "--until-stdin-closes", ...args], { stdio: ["pipe", "pipe", "inherit"] });
   const [line] = await once(child.stdout, "data");
   const base = String(line).trim();
   return { base, close: () => child.kill() };

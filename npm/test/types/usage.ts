@@ -1,5 +1,6 @@
 // Compiled, never run: what users write must pass, and what is wrong must not.
 import { Budget, NarrowsError, init, memoryBytes, plan, stream, type NarrowsFile, type Stats } from "narrows";
+import { csvHeader, rangeBars, type Bar } from "narrows/bars";
 import { batches, type Ended } from "narrows/batches";
 import { NarrowsWorker, stream as inWorker } from "narrows/worker";
 
@@ -42,6 +43,20 @@ export async function inBatches(): Promise<number> {
   for await (const batch of buffer) batch.settle(({ value, attempt }) => (value.id + attempt > 3 ? ["abandoned", "why"] : "delivered"));
   return number + (await buffer.stats()).delivered;
 }
+export async function toBars(): Promise<string[]> {
+  const bars = await rangeBars({ thresholdDbps: [100, 250], gaps: "end-bar", onGap: ({ missing }) => console.log(missing) });
+  const made: Bar[] = [];
+  for await (const file of stream(["https://a/b.zip"], { unpack: true, order: "list" })) {
+    for await (const block of file) made.push(...bars.push(block));
+    made.push(...bars.endFile());
+  }
+  return [csvHeader(), ...made.map(({ csv }) => csv), bars.state()];
+}
+// @ts-expect-error: no such policy
+rangeBars({ thresholdDbps: 250, gaps: "explode" });
+// @ts-expect-error: no width
+rangeBars({});
+
 // @ts-expect-error: no such policy
 batches({ overflow: "explode" });
 // @ts-expect-error: misspelt

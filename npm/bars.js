@@ -1,0 +1,105 @@
+// Range bars from trades while they stream. The interface is described in bars.d.ts; rows, their order, gaps and bars
+// are the module's.
+
+import { ignore, invalid, refusal } from "./errors.js";
+import { loader } from "./loading.js";
+import load, { RawBars, header } from "./wasm/bars.js";
+
+export { NarrowsError } from "./errors.js";
+
+/** Loads the module; further calls give the same promise. A failed load may be tried again. */
+export const init = loader(load, () => new URL("./wasm/bars_bg.wasm", import.meta.url), ignore);
+
+// The order in which the module has the numbers of a bar; before them is the place of its threshold.
+const NAMES = [
+  "openTime", "closeTime", "open", "high", "low", "close", "volume", "turnover", "buyVolume", "sellVolume",
+  "buyTurnover", "sellTurnover", "firstTradeId", "lastTradeId", "firstAggTradeId", "lastAggTradeId",
+  "individualTradeCount", "aggRecordCount", "buyTradeCount", "sellTradeCount", "vwap", "duration", "ofi",
+  "vwapCloseDeviation", "priceImpact", "kyleLambdaProxy", "tradeIntensity", "volumePerTrade", "aggressionRatio",
+  "aggregationDensity", "turnoverImbalance",
+]; // prettier-ignore
+const COUNTS = ["trades", "bars", "rejected", "reordered", "gaps", "missingTrades"];
+const named = (names, numbers, from = 0) => Object.fromEntries(names.map((name, at) => [name, numbers[from + at]]));
+
+/** Loads the module and begins bars, or goes on from a state. */
+export async function rangeBars({ state, onRejected, onGap, ...options } = {}) {
+  await init();
+  const raw = attempt(() => new RawBars(options, state));
+  return new RangeBars(raw, [options.thresholdDbps].flat(), { onRejected, onGap });
+}
+
+function attempt(work) {
+  try {
+    return work();
+  } catch (error) {
+    if (typeof error !== "string") throw error;
+    const REJECTED = "rejected: ";
+    throw error.startsWith(REJECTED) ? refusal("rejected", error.slice(REJECTED.length)) : invalid(error);
+  }
+}
+
+class RangeBars {
+  #raw;
+  #thresholds;
+  #tell;
+
+  constructor(raw, thresholds, tell) {
+    this.#raw = raw;
+    this.#thresholds = thresholds;
+    this.#tell = tell;
+  }
+
+  #made(work) {
+    attempt(work);
+    for (const [what, ...about] of this.#raw.told()) {
+      if (what === "gap") this.#tell.onGap?.(named(["missing", "after", "before", "silence"], about));
+      else this.#tell.onRejected?.({ message: about[0], row: about[1] });
+    }
+    const numbers = this.#raw.numbers();
+    if (numbers.length === 0) return [];
+    const rows = this.#raw.rows().split("\n");
+    const width = NAMES.length + 1;
+    return Array.from({ length: numbers.length / width }, (_, index) => ({
+      thresholdDbps: this.#thresholds[numbers[index * width]],
+      ...named(NAMES, numbers, index * width + 1),
+      csv: rows[index],
+    }));
+  }
+
+  /** Takes a block of the file; gives the bars that ended in it. */
+  push(block) {
+    return this.#made(() => this.#raw.push(block));
+  }
+
+  /** The file has ended, and counts; another may begin. */
+  endFile() {
+    return this.#made(() => this.#raw.endFile());
+  }
+
+  /** Ends the bars in the making: there are no more files. */
+  end() {
+    return this.#made(() => this.#raw.endBars());
+  }
+
+  /** The file that was begun does not count. */
+  rollBack() {
+    this.#raw.rollBack();
+  }
+
+  /** What other bars go on from, as it was at the end of the last file. */
+  state() {
+    return this.#raw.state();
+  }
+
+  counts() {
+    return named(COUNTS, this.#raw.counts());
+  }
+
+  /** Frees the module's memory; nothing else is to be called then. */
+  close() {
+    this.#raw.free();
+  }
+}
+
+/** The columns of `csv`, once the module is loaded. */
+export const csvHeader = () => header().trimEnd();

@@ -1,0 +1,78 @@
+// Scenarios of jobs: trades to range bars, in the module and from stream to bar.
+
+import { fails } from "./helpers.js";
+
+const day = (base, date) => `${base}/with/trades=20000/data/spot/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-${date}.zip`;
+const DAYS = ["2024-03-01", "2024-03-02", "2024-03-03"];
+const WIDTHS = [10, 100];
+const row = (id, price, time) => `${id},${price},1,${id},${id},${time},true\n`;
+const encode = (text) => new TextEncoder().encode(text);
+
+export const jobs = {
+  /** Three days to bars: whole, and broken off at every file to go on from text. */
+  async bars({ stream }, base) {
+    const { rangeBars, csvHeader } = await import("../../bars.js");
+    const run = async (options, seen, dates) => {
+      const bars = await rangeBars({ thresholdDbps: WIDTHS, ...options });
+      const urls = dates.map((date) => day(base, date));
+      for await (const file of stream(urls, { unpack: true, order: "list" })) {
+        for await (const block of file) seen.push(...bars.push(block));
+        seen.push(...bars.endFile());
+      }
+      return bars;
+    };
+    const whole = [];
+    const bars = await run({}, whole, DAYS);
+    const counts = bars.counts();
+    const parts = [];
+    let state;
+    for (const date of DAYS) {
+      const part = await run({ state }, parts, [date]);
+      state = part.state();
+      part.close();
+    }
+    const text = (width) => csvHeader() + "\n" + whole.filter((bar) => bar.thresholdDbps === width).map((bar) => `${bar.csv}\n`).join("");
+    const [bar] = whole;
+    const last = bars.end();
+    return {
+      text: Object.fromEntries(WIDTHS.map((width) => [width, text(width)])),
+      counts,
+      resumed: JSON.stringify(parts) === JSON.stringify(whole) && state === (await run({}, [], DAYS)).state(),
+      sound: bar.low <= bar.open && bar.high >= bar.close && bar.openTime < bar.closeTime && Math.round(bar.vwap * 1e8) === Number(bar.csv.split(",")[20]),
+      unfinished: last.map((bar) => bar.thresholdDbps),
+    };
+  },
+
+  /** What is no trade, what is missing, and what breaks off. */
+  async badTrades() {
+    const { rangeBars } = await import("../../bars.js");
+    const rejected = [];
+    const gaps = [];
+    const bars = await rangeBars({ thresholdDbps: 250, badRows: "skip", onRejected: (told) => rejected.push(told), onGap: (gap) => gaps.push(gap) });
+    const text = row(1, "100", 1000) + "2,free,1,2,2,2000,true\n" + row(5, "101", 3000);
+    const made = [];
+    for (const byte of encode(text)) made.push(...bars.push(Uint8Array.of(byte)));
+    made.push(...bars.endFile());
+    const before = bars.state();
+    bars.push(encode(row(6, "200", 4000)));
+    bars.rollBack();
+    const strict = await rangeBars({ thresholdDbps: 250 });
+    const refused = await fails(() => strict.push(encode("1,free,1,1,1,1000,true\n")));
+    const after = strict.push(encode(row(1, "100", 1000) + row(2, "101", 2000))); // as if it had not come
+    return {
+      rejected,
+      gaps,
+      bars: made.map(({ open, close, low, high, volume }) => [open, close, low, high, volume]),
+      back: before === bars.state(),
+      refused: [refused.name, refused.code, refused.message],
+      after: after.length,
+      options: [
+        await fails(() => rangeBars({ thresholdDbps: 0 })),
+        await fails(() => rangeBars({ thresholdDbps: [] })),
+        await fails(() => rangeBars({ thresholdDbps: 1, treshold: 2 })),
+        await fails(() => rangeBars({ thresholdDbps: 1, state: "x" })),
+        await fails(() => rangeBars({ thresholdDbps: 1, state: before })),
+      ].map(({ code, message }) => `${code}: ${message}`),
+    };
+  },
+};
