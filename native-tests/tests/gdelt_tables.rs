@@ -53,5 +53,5 @@ fn columns_are_those_asked_for_and_mistakes_are_said() {
     assert_eq!(mentions("GLOBALEVENTID,Confidence").1["done"].as_u64(), Some(0));
     assert_eq!(mentions("GLOBALEVENTID").1["done"].as_u64(), Some(96));
     assert!(gdelt(&["--base", &base, "--out", out, "--columns", "colour"]).2.contains("no column \"colour\""));
-    assert!(gdelt(&["--base", &base]).2.contains("--format parquet needs a directory"));
+    assert!(gdelt(&["--base", &base]).2.contains("tables need a directory"));
 }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, fetch::Profile, unpack};
 use narrows_jobs::calendar::{Day, day};
+use narrows_tables::Form;
 
 use crate::{
     exit::Usage,
@@ -27,9 +28,28 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) sink: SinkArgs,
     #[command(flatten)]
+    pub(crate) tables: TableArgs,
+    #[command(flatten)]
     pub(crate) transfers: TransferArgs,
     #[command(flatten)]
     pub(crate) reporting: ReportingArgs,
+}
+
+/// Files of rows as typed tables.
+#[derive(Args)]
+pub(crate) struct TableArgs {
+    /// Make a typed table of each file: a known one (tardis.trades, gdelt.export, binance.spot.aggTrades,
+    /// ..), or a file with a line for each column: its kind, a ? if it may be empty, its name
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["stdout", "discard"])]
+    pub(crate) schema: Option<String>,
+    /// The form of the tables: parquet, or arrow (an IPC stream)
+    #[arg(long, value_name = "parquet|arrow", default_value = "parquet", requires = "schema")]
+    pub(crate) format: Form,
+    /// Of tables, the columns to keep, by name; all by default
+    #[arg(long, value_name = "NAME,..", value_delimiter = ',', requires = "schema")]
+    pub(crate) columns: Vec<String>,
+    #[command(flatten)]
+    pub(crate) rows: RowArgs,
 }
 
 #[derive(Args)]
@@ -215,10 +235,10 @@ pub(crate) struct GdeltArgs {
     /// Write all rows to stdout; by default they are only counted
     #[arg(long)]
     pub(crate) stdout: bool,
-    /// Text as it is, or typed columns at DIR/data_type=T/date=D/SLOT.parquet
+    /// Text as it is, or typed columns at DIR/data_type=T/date=D/SLOT.parquet, or .arrows (an IPC stream)
     #[arg(long, default_value = "tsv")]
     pub(crate) format: FormatArg,
-    /// Of Parquet, the columns to keep, by GDELT's names; all by default
+    /// Of tables, the columns to keep, by GDELT's names; all by default
     #[arg(long, value_name = "NAME,..", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
     #[command(flatten)]
@@ -240,6 +260,18 @@ pub(crate) enum Table {
 pub(crate) enum FormatArg {
     Tsv,
     Parquet,
+    Arrow,
+}
+
+impl FormatArg {
+    /// The form of tables; none if it is the text as it is.
+    pub(crate) fn form(self) -> Option<Form> {
+        match self {
+            Self::Tsv => None,
+            Self::Parquet => Some(Form::Parquet),
+            Self::Arrow => Some(Form::Arrow),
+        }
+    }
 }
 
 #[derive(Args)]

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Make range bars of aggregate trades: days and months of Binance, or files of your own
     #[command(after_help = BARS_EXAMPLES)]
     Bars(BarsArgs),
-    /// Download days of market data from Tardis, as Parquet by exchange, type, day and symbol
+    /// Download days of market data from Tardis, as typed tables by exchange, type, day and symbol
     #[command(after_help = TARDIS_EXAMPLES)]
     Tardis(TardisArgs),
     /// Run a week of GDELT from a local origin beside the naive way, and draw both memory curves
@@ -48,9 +48,13 @@ Examples:
   narrows get --list urls.txt --limit 20 --budget 128MiB --out data --report report.jsonl
   narrows get --list masterfilelist.txt --unpack --discard --summary json
   zcat urls.gz | narrows get --list - --stdout > all.csv
+  narrows get --schema binance.spot.aggTrades --list days.txt --out trades
+  narrows get --schema ./prices.schema https://example.com/prices.csv.gz --format arrow
 
 Lists have one URL a line, or `size md5 url` as GDELT's master lists; size and MD5 are then checked.
 Blank lines and lines that start with # are passed over.
+A file for --schema has a line for each column, such as `timestamp time`, `decimal(8) price`, `utf8? note`,
+and may say `separator: tab` and `header: none` (or detected) before them.
 Archives that cannot be streamed go through a temporary file: in DIR, or in $TMPDIR without one.
 
 Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";

@@ -5,16 +5,16 @@ use std::{path::Path, sync::Arc};
 use futures_util::{StreamExt, stream};
 use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
 use narrows_jobs::calendar::{Day, SLOTS, slot_name};
-use narrows_tables::gdelt::schema;
+use narrows_tables::{Form, gdelt::schema};
 
 use crate::{
-    args::{FormatArg, GdeltArgs, Table},
+    args::{GdeltArgs, Table},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
     output::name_of,
     sink::Output,
-    table_job::{self, TableJob},
+    table_job::{self, TableJob, ZIP_BYTES},
 };
 
 fn table_name(table: Table, translation: bool) -> &'static str {
@@ -39,8 +39,8 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         }
         Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
     };
-    if gdelt.format == FormatArg::Parquet {
-        return as_tables(gdelt, sources);
+    if let Some(form) = gdelt.format.form() {
+        return as_tables(gdelt, form, sources);
     }
     let mut options = gdelt.transfers.options(true);
     options.sha256 = gdelt.reporting.report.is_some();
@@ -62,13 +62,10 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     )
 }
 
-/// Bytes that a transfer of a zip takes, before its length is known.
-const ZIP_BYTES: u64 = 7 << 20;
-
-/// Each slot as Parquet.
-fn as_tables(gdelt: GdeltArgs, sources: Sources) -> Result<Exit, Usage> {
+/// Each slot as a table.
+fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usage> {
     let Some(directory) = gdelt.out else {
-        return Err(Usage("--format parquet needs a directory: --out DIR".into()));
+        return Err(Usage("tables need a directory: --out DIR".into()));
     };
     let name = match gdelt.table {
         Table::Export => "export",
@@ -77,13 +74,14 @@ fn as_tables(gdelt: GdeltArgs, sources: Sources) -> Result<Exit, Usage> {
     };
     let schema = schema(name).ok_or_else(|| Usage(format!("no table is known for {name}")))?;
     let with_path = move |source: Source| {
-        let path = table_path(name, &source.url);
+        let path = format!("{}.{}", table_path(name, &source.url), form.extension());
         source.key(path)
     };
     let job = TableJob {
         sources: Box::pin(sources.map(move |line| line.map(with_path))),
         finite: gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file()),
         directory,
+        form,
         schemas: vec![schema.clone()],
         plan: Box::new(move |_| Some(schema.clone())),
         columns: gdelt.columns,
@@ -94,7 +92,7 @@ fn as_tables(gdelt: GdeltArgs, sources: Sources) -> Result<Exit, Usage> {
     table_job::run(job, &gdelt.rows, gdelt.transfers, &gdelt.reporting)
 }
 
-/// Where the table of a slot goes: `data_type=export/date=2026-01-01/20260101001500.parquet`.
+/// Where the table of a slot goes, but for the extension: `data_type=export/date=2026-01-01/20260101001500`.
 fn table_path(table: &str, url: &str) -> String {
     let name = name_of(url);
     let stamp = name.split('.').next().unwrap_or_default();
@@ -103,7 +101,7 @@ fn table_path(table: &str, url: &str) -> String {
         _ => "unknown".into(),
     };
     let translation = if name.contains(".translation.") { ".translation" } else { "" };
-    format!("data_type={table}/date={date}/{stamp}{translation}.parquet")
+    format!("data_type={table}/date={date}/{stamp}{translation}")
 }
 
 fn by_date(gdelt: &GdeltArgs) -> Sources {

@@ -7,6 +7,8 @@ use narrows::{Budget, Client, Fetch, OptionsError, memory::tightest, working_set
 use crate::{
     args::GetArgs,
     exit::{Exit, Usage},
+    get::schema,
+    tables::table_bytes,
     units::human,
 };
 
@@ -18,7 +20,8 @@ const PROCESS_BYTES: u64 = 10 << 20;
 const PER_TRANSFER_BYTES: u64 = 64 << 10;
 
 pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
-    let options = get.transfers.options(get.unpack);
+    let schema = get.tables.schema.as_deref().map(schema).transpose()?;
+    let options = get.transfers.options(get.unpack || schema.is_some());
     let client = Client::new(get.transfers.client(usize::MAX, &options)?)?;
     let set = match options.check(client.profile(), &Budget::new(get.transfers.budget)) {
         Ok(set) => set,
@@ -34,6 +37,10 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
     let data = wanted.min(budget);
     let process = PROCESS_BYTES + limit * PER_TRANSFER_BYTES;
     let mut out = io::stdout().lock();
+    if let Some(schema) = schema {
+        let table = table_bytes(get.tables.format, &schema);
+        writeln!(out, "{:>12}  its table, of --budget, too", human(table))?;
+    }
     writeln!(out, "\n{:>12}  for {limit} transfers at once", human(wanted))?;
     writeln!(out, "{:>12}  of data at most: --budget is {}", human(data), human(budget))?;
     if wanted > budget {

@@ -11,7 +11,7 @@ use narrows::{Source, report::Hex};
 use crate::{
     exit::Usage,
     output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
-    tables::{TableFile, TableRules},
+    tables::{TableRules, TableWriter},
 };
 
 /// Where the data is to go.
@@ -76,7 +76,7 @@ impl Sink {
             Self::Tables(directory, rules) => {
                 let staged = directory.stage(index)?;
                 let (path, pages) = (rules.path_of(source)?, directory.staging());
-                let table = TableFile::new(rules, source, staged.create(&path)?, pages)?;
+                let table = TableWriter::new(rules, source, staged.create(&path)?, pages)?;
                 Target::Table { staged, table: Box::new(table) }
             }
         };
@@ -104,7 +104,7 @@ enum Target<'a> {
     },
     Table {
         staged: Staged<'a>,
-        table: Box<TableFile>,
+        table: Box<TableWriter>,
     },
 }
 

@@ -1,10 +1,10 @@
-//! Sources to tables: what `tardis` and `gdelt --format parquet` have in common.
+//! Sources to tables: what `tardis`, `gdelt` and `get` have in common where they make some.
 
 use std::{future::ready, path::PathBuf, sync::Arc};
 
 use futures_util::StreamExt;
 use narrows::NotFound;
-use narrows_tables::{Schema, Table};
+use narrows_tables::{Form, Schema, Table};
 
 use crate::{
     args::{OnBadRowArg, ReportingArgs, RowArgs, TransferArgs},
@@ -15,6 +15,9 @@ use crate::{
     tables::{Plan, Room, TableRules},
 };
 
+/// Bytes that a transfer of a zip takes, before its length is known.
+pub(crate) const ZIP_BYTES: u64 = 7 << 20;
+
 pub(crate) struct TableJob {
     /// Each with its path below the output as its key.
     pub(crate) sources: Sources,
@@ -23,6 +26,7 @@ pub(crate) struct TableJob {
     /// The list, if it is a file.
     pub(crate) list: Option<PathBuf>,
     pub(crate) directory: PathBuf,
+    pub(crate) form: Form,
     /// The tables there may be, and which of them a path is.
     pub(crate) schemas: Vec<Schema>,
     pub(crate) plan: Plan,
@@ -41,13 +45,14 @@ pub(crate) fn run(
     mut transfers: TransferArgs,
     reporting: &ReportingArgs,
 ) -> Result<Exit, Usage> {
-    let TableJob { sources, finite, list, directory, schemas, plan, columns, transfer_bytes, may_be_missing } = job;
+    let TableJob { sources, finite, list, directory, form, schemas, plan, columns, transfer_bytes, may_be_missing } =
+        job;
     let columns = (!columns.is_empty()).then_some(columns);
     for schema in &schemas {
         // Now, rather than at the first file.
         Table::new(schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
     }
-    let room = Room::of(&transfers, &schemas, transfer_bytes);
+    let room = Room::of(&transfers, form, &schemas, transfer_bytes);
     transfers.limit.get_or_insert(room.limit());
     let mut options = transfers.options(true).sha256(true);
     if may_be_missing && transfers.not_found.is_none() {
@@ -55,7 +60,7 @@ pub(crate) fn run(
     }
     let aside = room.aside(options.limit)?;
     let skips = rows.on_bad_row == OnBadRowArg::Skip;
-    let rules = Arc::new(TableRules::new(plan, columns, skips, rows.rejected.as_deref())?);
+    let rules = Arc::new(TableRules::new(form, plan, columns, skips, rows.rejected.as_deref())?);
     let (there, within) = (rules.clone(), directory.clone());
     let sources = sources.filter(move |line| ready(!line.as_ref().is_ok_and(|source| there.is_there(&within, source))));
     let (client, budget) = (transfers.client(usize::MAX, &options)?, transfers.budget());

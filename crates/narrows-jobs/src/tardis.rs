@@ -19,7 +19,7 @@ use crate::calendar::Day;
 /// let files: Vec<_> = request.files().collect();
 /// assert_eq!(files.len(), 4);
 /// assert_eq!(files[1].url, "https://datasets.tardis.dev/v1/deribit/quotes/2024/01/31/BTC-PERPETUAL.csv.gz");
-/// assert_eq!(files[1].path(), "exchange=deribit/data_type=quotes/date=2024-01-31/BTC-PERPETUAL.parquet");
+/// assert_eq!(files[1].path("parquet"), "exchange=deribit/data_type=quotes/date=2024-01-31/BTC-PERPETUAL.parquet");
 /// # Ok::<_, String>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -83,19 +83,20 @@ impl Request {
 }
 
 impl DayFile {
-    /// Where its table goes, below the output: parts that query engines read as columns.
-    pub fn path(&self) -> String {
+    /// Where its table goes, below the output: parts that query engines read as columns. Its name ends with
+    /// `extension`.
+    pub fn path(&self, extension: &str) -> String {
         let Self { exchange, data_type, day, symbol, .. } = self;
-        format!("exchange={exchange}/data_type={data_type}/date={day}/{symbol}.parquet")
+        format!("exchange={exchange}/data_type={data_type}/date={day}/{symbol}.{extension}")
     }
 
-    /// The day file whose [`path`](Self::path) is this, but for its address.
+    /// The day file whose [`path`](Self::path) is this, whatever its extension; but for its address.
     pub fn of_path(path: &str) -> Option<Self> {
         let mut parts = path.split('/');
         let exchange = parts.next()?.strip_prefix("exchange=")?.to_owned();
         let data_type = parts.next()?.strip_prefix("data_type=")?.to_owned();
         let day = crate::calendar::day(parts.next()?.strip_prefix("date=")?).ok()?;
-        let symbol = parts.next()?.strip_suffix(".parquet")?.to_owned();
+        let symbol = parts.next()?.rsplit_once('.')?.0.to_owned();
         parts.next().is_none().then_some(Self { url: String::new(), exchange, data_type, day, symbol })
     }
 }
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_path_says_what_is_in_it() {
         let path = "exchange=binance/data_type=quotes/date=2024-02-29/btcusdt.parquet";
-        assert_eq!(DayFile::of_path(path).unwrap().path(), path);
+        assert_eq!(DayFile::of_path(path).unwrap().path("parquet"), path);
         assert_eq!(DayFile::of_path("exchange=a/data_type=b/date=2024-02-30/c.parquet"), None);
         assert_eq!(DayFile::of_path(&format!("{path}/x")), None);
     }

@@ -16,6 +16,9 @@ use crate::{
 /// Most different values of a column of few, in a batch; beyond, the batch ends.
 const DIFFERENT_MAX: usize = 4096;
 
+/// Times below this are milliseconds.
+const MICROSECONDS_FROM: i64 = 10_000_000_000_000;
+
 /// A column in the making. Values can be taken back, so that a row is put in whole or not at all.
 pub(crate) struct Builder {
     column: Column,
@@ -26,17 +29,27 @@ pub(crate) struct Builder {
 
 enum Data {
     Whole(Vec<i64>),
+    /// Microseconds, of numbers that may be milliseconds.
+    Time(Vec<i64>),
     Float(Vec<f64>),
     Decimal(Vec<i128>, i8),
     Bool(Vec<bool>),
-    Text { bytes: Vec<u8>, ends: Vec<i32> },
-    Few { keys: Vec<i32>, values: Vec<Box<str>>, last: usize },
+    Text {
+        bytes: Vec<u8>,
+        ends: Vec<i32>,
+    },
+    Few {
+        keys: Vec<i32>,
+        values: Vec<Box<str>>,
+        last: usize,
+    },
 }
 
 impl Builder {
     pub(crate) fn new(column: Column) -> Self {
         let data = match column.kind {
             Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => Data::Whole(Vec::new()),
+            Kind::Timestamp => Data::Time(Vec::new()),
             Kind::Float64 => Data::Float(Vec::new()),
             Kind::Decimal { scale } => Data::Decimal(Vec::new(), scale),
             Kind::Boolean => Data::Bool(Vec::new()),
@@ -97,7 +110,7 @@ impl Builder {
             (Data::Whole(values), Kind::TimestampMs) => {
                 Arc::new(TimestampMillisecondArray::new(take(values), nulls).with_timezone("UTC"))
             }
-            (Data::Whole(values), Kind::TimestampUs) => {
+            (Data::Whole(values), Kind::TimestampUs) | (Data::Time(values), _) => {
                 Arc::new(TimestampMicrosecondArray::new(take(values), nulls).with_timezone("UTC"))
             }
             (Data::Whole(values), _) => Arc::new(Int64Array::new(take(values), nulls)),
@@ -136,6 +149,11 @@ impl Data {
                 let none = if field.is_empty() { "empty" } else { "not a whole number of 64 bits" };
                 values.push(whole(field).ok_or(none)?);
             }
+            Self::Time(values) => {
+                let number = whole(field).ok_or(if field.is_empty() { "empty" } else { "not a time" })?;
+                let time = if number < MICROSECONDS_FROM { number.checked_mul(1000) } else { Some(number) };
+                values.push(time.ok_or("not a time")?);
+            }
             Self::Float(values) => {
                 let none = if field.is_empty() { "empty" } else { "not a number" };
                 values.push(float(field).ok_or(none)?);
@@ -169,7 +187,7 @@ impl Data {
 
     fn push_null(&mut self) {
         match self {
-            Self::Whole(values) => values.push(0),
+            Self::Whole(values) | Self::Time(values) => values.push(0),
             Self::Float(values) => values.push(0.0),
             Self::Decimal(values, _) => values.push(0),
             Self::Bool(values) => values.push(false),
@@ -180,7 +198,7 @@ impl Data {
 
     fn pop(&mut self) {
         match self {
-            Self::Whole(values) => drop(values.pop()),
+            Self::Whole(values) | Self::Time(values) => drop(values.pop()),
             Self::Float(values) => drop(values.pop()),
             Self::Decimal(values, _) => drop(values.pop()),
             Self::Bool(values) => drop(values.pop()),
@@ -227,6 +245,14 @@ mod tests {
         let push = |kind, field: &[u8]| Builder::new(Column::new("c", kind)).push(field);
         assert_eq!(push(Kind::Float64, b""), Err("empty"));
         assert_eq!(push(Kind::TimestampUs, b"soon"), Err("not a whole number of 64 bits"));
+        assert_eq!(push(Kind::Timestamp, b"-9223372036854775808"), Err("not a time"));
+        let mut times = Builder::new(Column::new("t", Kind::Timestamp));
+        for field in ["1585699209920", "1585699209920001", "0"] {
+            times.push(field.as_bytes()).unwrap();
+        }
+        let times = times.finish();
+        let times = times.as_any().downcast_ref::<TimestampMicrosecondArray>().unwrap();
+        assert_eq!(times.values()[..], [1_585_699_209_920_000, 1_585_699_209_920_001, 0]);
         assert_eq!(push(Kind::Boolean, b"1"), Err("neither true nor false"));
         assert_eq!(push(Kind::Boolean, b"True"), Ok(()));
         assert_eq!(push(Kind::Utf8, b""), Ok(()), "the empty text");

@@ -1,8 +1,8 @@
-//! Delimited text to typed Arrow columns, in blocks as they come, and on to Parquet.
+//! Delimited text to typed Arrow columns, in blocks as they come, and on to Parquet or a stream of Arrow's.
 //!
 //! ```text
-//!  bytes ──> Splitter ──> fields ──> Columns ──> RecordBatch ──> ParquetFile
-//!            csv, tsv     strict     typed       bounded         pages spilled
+//!  bytes ──> Splitter ──> fields ──> Columns ──> RecordBatch ──> TableFile
+//!            csv, tsv     strict     typed       bounded         Parquet, pages spilled; Arrow IPC
 //! ```
 //!
 //! A [`Schema`] is a value: what the columns are called, what they hold, whether there is a header. Rows
@@ -34,21 +34,42 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arrow_stream;
+pub mod binance;
 mod column;
 mod error;
 pub mod gdelt;
 mod number;
 mod parquet_file;
 mod schema;
+mod schema_text;
 mod splitter;
 mod table;
+mod table_file;
 pub mod tardis;
 
 pub use error::{BadRow, SchemaError};
-pub use parquet_file::{About, ParquetFile, is_table_of, read_about, writer_bytes_max};
+pub use parquet_file::{About, read_about};
 pub use schema::{Column, Header, Kind, Schema, Separator};
+pub use schema_text::BadSchema;
 pub use table::{Piece, Table};
+pub use table_file::{Form, TableFile, WriteError};
 
 pub use arrow_array::RecordBatch;
 pub use parquet::arrow::arrow_writer::{PageKey, PageStore, PageStoreArgs, PageStoreFactory};
 pub use parquet::errors::ParquetError;
+
+/// A table that is known by its name: `tardis.trades`, `gdelt.export`, `binance.spot.aggTrades` and so on.
+/// `None` if there is no such table.
+///
+/// ```
+/// assert_eq!(narrows_tables::known("gdelt.mentions").map(|schema| schema.columns.len()), Some(16));
+/// ```
+pub fn known(name: &str) -> Option<Schema> {
+    match name.split_once('.')? {
+        ("tardis", name) => tardis::schema(name),
+        ("gdelt", name) => gdelt::schema(name),
+        ("binance", name) => binance::schema(name),
+        _ => None,
+    }
+}

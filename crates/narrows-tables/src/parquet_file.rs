@@ -28,8 +28,9 @@ use crate::{
     table::Table,
 };
 
-/// Bytes of a row group, before compression.
+/// Bytes of a row group, before compression: with pages in a store, and in memory.
 const ROW_GROUP_BYTES: usize = 128 << 20;
+const ROW_GROUP_BYTES_IN_MEMORY: usize = 16 << 20;
 /// Bytes of a page: at least, and at most. A column holds two in the making.
 const PAGE_BYTES: (usize, usize) = (16 << 10, 128 << 10);
 /// Bytes of all columns' pages, about.
@@ -56,17 +57,8 @@ pub struct About {
     pub rows: u64,
 }
 
-/// Most memory that a writer of such a table takes beside its batch, in bytes, with pages in a store: of
-/// each column two pages and its encoder, of a dictionary its values; a quarter more for what the writer
-/// does not tell.
-///
-/// ```
-/// use narrows_tables::{tardis, writer_bytes_max};
-///
-/// let trades = tardis::schema("trades").expect("it is one of Tardis' types");
-/// assert!(writer_bytes_max(&trades) < 9 << 20);
-/// ```
-pub fn writer_bytes_max(schema: &Schema) -> u64 {
+/// See [`Form::writer_bytes_max`](crate::Form::writer_bytes_max).
+pub(crate) fn writer_bytes_max(schema: &Schema) -> u64 {
     let columns = schema.columns.len();
     let each = 3 * page_bytes(columns) + (16 << 10);
     let delta: usize = schema.columns.iter().map(|column| delta_encoders(schema, column.kind)).sum();
@@ -78,7 +70,7 @@ pub fn writer_bytes_max(schema: &Schema) -> u64 {
 fn delta_encoders(schema: &Schema, kind: Kind) -> usize {
     let is_wide = schema.columns.len() > WIDE;
     match kind {
-        Kind::TimestampMs | Kind::TimestampUs => 1,
+        Kind::TimestampMs | Kind::TimestampUs | Kind::Timestamp => 1,
         Kind::Int64 if !is_wide => 1,
         Kind::Utf8 if !is_wide => 2, // of prefixes, and of lengths
         _ => 0,
@@ -90,33 +82,15 @@ fn page_bytes(columns: usize) -> usize {
 }
 
 /// A Parquet file in the making.
-///
-/// ```
-/// use narrows_tables::{About, ParquetFile, Piece, Table, read_about, tardis};
-///
-/// let schema = tardis::schema("quotes").expect("it is one of Tardis' types");
-/// let mut table = Table::new(&schema, None)?;
-/// let mut file = ParquetFile::new(Vec::new(), &schema, &table, None)?;
-/// let text = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n";
-/// table.push(text.as_bytes(), &mut |_: Piece<'_>| Ok::<_, std::io::Error>(()))?;
-/// let bytes = file.finish(&About { source: "mem://a".into(), ..About::default() })?;
-/// let (name, about) = read_about(bytes::Bytes::from(bytes)).expect("it says so");
-/// assert_eq!((&*name, &*about.source), ("tardis.quotes", "mem://a"));
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// ```
-pub struct ParquetFile<W: Write + Send> {
+pub(crate) struct ParquetFile<W: Write + Send> {
     writer: ArrowWriter<W>,
     name: Arc<str>,
 }
 
 impl<W: Write + Send> ParquetFile<W> {
     /// A file of the table's columns, written to `to`. Pages of a row group go to stores of `pages`;
-    /// without, they are kept in memory.
-    ///
-    /// # Errors
-    ///
-    /// Those of `to`.
-    pub fn new(to: W, schema: &Schema, table: &Table, pages: Option<Arc<dyn PageStoreFactory>>) -> Result<Self> {
+    /// without, they are kept in memory, and row groups are smaller.
+    pub(crate) fn new(to: W, schema: &Schema, table: &Table, pages: Option<Arc<dyn PageStoreFactory>>) -> Result<Self> {
         let has_text = schema.columns.iter().any(|column| column.kind == Kind::Utf8);
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
@@ -125,7 +99,7 @@ impl<W: Write + Send> ParquetFile<W> {
             // So often a page's size is looked at: rows of text may have kilobytes in each column.
             .set_write_batch_size(if has_text { 64 } else { 1024 })
             .set_max_row_group_row_count(None)
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+            .set_max_row_group_bytes(Some(pages.as_ref().map_or(ROW_GROUP_BYTES_IN_MEMORY, |_| ROW_GROUP_BYTES)))
             .set_created_by("narrows".into());
         for column in &schema.columns {
             let path = ColumnPath::from(vec![column.name.to_string()]);
@@ -133,7 +107,7 @@ impl<W: Write + Send> ParquetFile<W> {
             properties = match column.kind {
                 Kind::Dictionary => properties.set_column_dictionary_enabled(path, true),
                 // Packed bits do not get smaller by compression.
-                Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs if is_delta => properties
+                Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs | Kind::Timestamp if is_delta => properties
                     .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
                     .set_column_compression(path, Compression::UNCOMPRESSED),
                 Kind::Utf8 if is_delta => properties.set_column_encoding(path, Encoding::DELTA_BYTE_ARRAY),
@@ -150,25 +124,17 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 
     /// Writes a batch.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer beneath and of the page stores.
-    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.writer.write(batch)
     }
 
-    /// Memory that the writer says it takes, in bytes.
-    pub fn memory_size(&self) -> usize {
-        self.writer.memory_size()
+    /// What it is written to, for those who take what has been written so far.
+    pub(crate) fn get_mut(&mut self) -> &mut W {
+        self.writer.inner_mut()
     }
 
     /// Ends the file, and gives back what it was written to.
-    ///
-    /// # Errors
-    ///
-    /// Those of the writer beneath and of the page stores.
-    pub fn finish(mut self, about: &About) -> Result<W> {
+    pub(crate) fn finish(mut self, about: &About) -> Result<W> {
         let mut say = |key: &str, value: String| {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         };
@@ -191,27 +157,17 @@ impl<W: Write + Send> fmt::Debug for ParquetFile<W> {
 /// What a file says of its schema and of where it came from; `None` if it is no whole Parquet file of
 /// narrows'.
 ///
-/// No example: that of [`ParquetFile`] reads one.
+/// No example: that of [`TableFile`](crate::TableFile) reads one.
 pub fn read_about<R: ChunkReader>(file: R) -> Option<(String, About)> {
     about(&metadata(file)?)
 }
 
-/// Whether a file is a whole table of this schema, with the columns that are asked for, or all, made of this
-/// source.
-///
-/// ```
-/// use narrows_tables::{is_table_of, tardis};
-///
-/// let schema = tardis::schema("trades").expect("it is one of Tardis' types");
-/// assert!(!is_table_of(bytes::Bytes::from_static(b"no Parquet"), &schema, None, "mem://a"));
-/// ```
-pub fn is_table_of<R: ChunkReader>(file: R, schema: &Schema, asked: Option<&[String]>, source: &str) -> bool {
+/// See [`Form::is_table_of`](crate::Form::is_table_of).
+pub(crate) fn is_table_of<R: ChunkReader>(file: R, schema: &Schema, asked: Option<&[String]>, source: &str) -> bool {
     let Some(metadata) = metadata(file) else { return false };
-    let is_asked = |name: &&str| asked.is_none_or(|asked| asked.iter().any(|other| other == name));
-    let expected = schema.columns.iter().map(|column| &*column.name).filter(is_asked);
     let found = metadata.file_metadata().schema_descr().columns().iter().map(|column| column.name());
     let is_of = about(&metadata).is_some_and(|(name, about)| name == *schema.name && about.source == source);
-    is_of && found.eq(expected)
+    is_of && found.eq(schema.kept(asked))
 }
 
 fn metadata<R: ChunkReader>(file: R) -> Option<ParquetMetaData> {

@@ -33,6 +33,9 @@ pub enum Kind {
     TimestampMs,
     /// Microseconds since 1970 (UTC).
     TimestampUs,
+    /// Microseconds since 1970 (UTC) of numbers that may be milliseconds: those below 10¹³ are, for as
+    /// microseconds they would be April 1970.
+    Timestamp,
 }
 
 impl Kind {
@@ -45,7 +48,7 @@ impl Kind {
             Self::Dictionary => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
             Self::Boolean => DataType::Boolean,
             Self::TimestampMs => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-            Self::TimestampUs => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::TimestampUs | Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         }
     }
 
@@ -155,6 +158,12 @@ impl Schema {
     /// A table of these columns.
     pub fn new(name: impl Into<Arc<str>>, separator: Separator, header: Header, columns: Vec<Column>) -> Self {
         Self { name: name.into(), separator, header, columns }
+    }
+
+    /// The names of the columns that are asked for, or of all, in the table's order.
+    pub(crate) fn kept<'a>(&'a self, asked: Option<&'a [String]>) -> impl Iterator<Item = &'a str> {
+        let is_asked = move |name: &&str| asked.is_none_or(|asked| asked.iter().any(|other| other == name));
+        self.columns.iter().map(|column| &*column.name).filter(is_asked)
     }
 
     /// With one right value for the column of this name.

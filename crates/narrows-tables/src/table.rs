@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Bytes of a batch, about.
-const BATCH_BYTES: usize = 1 << 20;
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
 /// Rows of a batch: at least, and at most.
 const BATCH_ROWS: (usize, usize) = (256, 8192);
 

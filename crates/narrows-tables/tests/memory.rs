@@ -15,8 +15,8 @@ use std::{
 use bytes::Bytes;
 use narrows_sim::{Prng, rows};
 use narrows_tables::{
-    About, PageKey, PageStore, PageStoreArgs, PageStoreFactory, ParquetError, ParquetFile, Piece, Schema, Table, gdelt,
-    tardis, writer_bytes_max,
+    About, Form, PageKey, PageStore, PageStoreArgs, PageStoreFactory, ParquetError, Piece, Schema, Table, TableFile,
+    gdelt, tardis,
 };
 
 /// Counts bytes in use.
@@ -76,14 +76,14 @@ impl PageStore for Store {
 }
 
 /// Bytes in use at most beyond those before, of a table of so many rows.
-fn peak(schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String, count: usize) -> usize {
+fn peak(form: Form, schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String, count: usize) -> usize {
     let mut prng = Prng::new(3);
     let pages = Pages(Arc::new((tempfile::tempfile().unwrap(), Mutex::new(0))));
     let to = tempfile::tempfile().unwrap();
     let before = USED.load(Relaxed);
     PEAK.store(before, Relaxed);
     let mut table = Table::new(schema, None).unwrap();
-    let mut file = ParquetFile::new(to, schema, &table, Some(Arc::new(pages))).unwrap();
+    let mut file = TableFile::new(form, to, schema, &table, Some(Arc::new(pages)), "mem://a").unwrap();
     let mut keep = |piece: Piece<'_>| match piece {
         Piece::Batch(batch) => file.write(&batch),
         Piece::Bad(bad, _) => panic!("{bad}"),
@@ -132,9 +132,12 @@ fn tables_take_no_more_than_they_say() {
             fields.collect::<Vec<String>>().join(",") + "\n"
         };
         let count = 12_000_000 / (schema.columns.len() * 12);
-        let (took, stated) = (peak(&schema, &mut row, count), writer_bytes_max(&schema) as usize + TABLE_BYTES);
-        eprintln!("{name}: {took} of {stated} bytes");
-        assert!(took <= stated, "{name}: {took} of {stated} bytes");
+        for form in [Form::Parquet, Form::Arrow] {
+            let took = peak(form, &schema, &mut row, count);
+            let stated = form.writer_bytes_max(&schema) as usize + TABLE_BYTES;
+            eprintln!("{name}, {form:?}: {took} of {stated} bytes");
+            assert!(took <= stated, "{name}, {form:?}: {took} of {stated} bytes");
+        }
     }
     for (name, bytes) in [("export", 5), ("mentions", 30), ("gkg", 700)] {
         let schema = gdelt::schema(name).unwrap();
@@ -150,8 +153,11 @@ fn tables_take_no_more_than_they_say() {
             fields.collect::<Vec<String>>().join("\t") + "\n"
         };
         let count = 24_000_000 / (schema.columns.len() * bytes as usize);
-        let (took, stated) = (peak(&schema, &mut row, count), writer_bytes_max(&schema) as usize + TABLE_BYTES);
-        eprintln!("{name}: {took} of {stated} bytes");
-        assert!(took <= stated, "{name}: {took} of {stated} bytes");
+        for form in [Form::Parquet, Form::Arrow] {
+            let took = peak(form, &schema, &mut row, count);
+            let stated = form.writer_bytes_max(&schema) as usize + TABLE_BYTES;
+            eprintln!("{name}, {form:?}: {took} of {stated} bytes");
+            assert!(took <= stated, "{name}, {form:?}: {took} of {stated} bytes");
+        }
     }
 }

@@ -1,20 +1,21 @@
 //! Tables against an independent reading of the same text: random schemas and rows, cut anywhere, with
 //! quotes, line feeds, nulls and rows that do not fit; and back from Parquet.
 
-use std::fmt::Write;
+use std::{fmt::Write as _, io::Write as _};
 
 use arrow_array::{
     Array, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, TimestampMillisecondArray, types::Int32Type,
 };
+use arrow_ipc::reader::StreamReader;
 use bytes::Bytes;
 use narrows_sim::Prng;
 use narrows_tables::{
-    About, Column, Header, Kind, ParquetFile, Piece, Schema, Separator, Table, gdelt, read_about, tardis,
+    About, Column, Form, Header, Kind, Piece, Schema, Separator, Table, TableFile, gdelt, read_about, tardis,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Int64,
     Kind::Float64,
     Kind::Decimal { scale: 8 },
@@ -23,6 +24,7 @@ const KINDS: [Kind; 8] = [
     Kind::Boolean,
     Kind::TimestampMs,
     Kind::TimestampUs,
+    Kind::Timestamp,
 ];
 
 /// The value of a row, as text of one form; nulls are `None`.
@@ -53,6 +55,14 @@ fn shown(batch: &RecordBatch, column: usize, row: usize) -> Option<String> {
     })
 }
 
+fn rows_of(batches: impl Iterator<Item = RecordBatch>) -> Rows {
+    let of = |batch: RecordBatch| {
+        let row = |row| (0..batch.num_columns()).map(|column| shown(&batch, column, row)).collect();
+        (0..batch.num_rows()).map(row).collect::<Vec<_>>()
+    };
+    batches.flat_map(of).collect()
+}
+
 /// A field of this kind, the value it stands for, or `Err` if it is none.
 fn field(prng: &mut Prng, kind: Kind, nullable: bool) -> (String, Result<Option<String>, ()>) {
     if prng.below(400) == 0 {
@@ -66,6 +76,11 @@ fn field(prng: &mut Prng, kind: Kind, nullable: bool) -> (String, Result<Option<
         Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs => {
             let number = prng.next_u64() as i64 >> prng.below(63);
             (number.to_string(), number.to_string())
+        }
+        Kind::Timestamp => {
+            let number = prng.below(1 << 53);
+            let is_milliseconds = number < 10_000_000_000_000;
+            (number.to_string(), (if is_milliseconds { number * 1000 } else { number }).to_string())
         }
         Kind::Float64 => {
             let number = (prng.below(1 << 40) as f64 - 5e11) / [1.0, 1e2, 1e8, 1e15][prng.below(4) as usize];
@@ -150,7 +165,7 @@ fn a_thousand_random_tables_read_as_another_reader_reads_them() {
         let mut prng = Prng::new(seed);
         let columns: Vec<Column> = (0..1 + prng.below(8))
             .map(|number| {
-                let column = Column::new(format!("column {number}"), KINDS[prng.below(8) as usize]);
+                let column = Column::new(format!("column {number}"), KINDS[prng.below(9) as usize]);
                 if prng.below(2) == 0 { column.nullable() } else { column }
             })
             .collect();
@@ -313,7 +328,7 @@ fn columns_that_are_not_asked_for_are_not_parsed() {
 }
 
 #[test]
-fn parquet_reads_back_the_same_for_every_type() {
+fn both_forms_read_back_the_same_for_every_type() {
     for name in tardis::TYPES {
         let schema = tardis::schema(name).unwrap();
         let mut prng = Prng::new(7);
@@ -332,21 +347,30 @@ fn parquet_reads_back_the_same_for_every_type() {
         }
         let (rows, bad, batches) = read(&schema, None, text.as_bytes(), &mut || 65_536);
         assert!(bad.is_empty() && rows.len() == 3000, "{bad:?}");
-        let table = Table::new(&schema, None).unwrap();
-        let mut file = ParquetFile::new(Vec::new(), &schema, &table, None).unwrap();
-        batches.iter().for_each(|batch| file.write(batch).unwrap());
         let about = About { source: "mem://a".into(), sha256: Some("00".into()), rows: 3000 };
-        let bytes = Bytes::from(file.finish(&about).unwrap());
+        let symbol = ["symbol".to_owned()];
+        let [bytes, stream] = [Form::Parquet, Form::Arrow].map(|form| {
+            let table = Table::new(&schema, None).unwrap();
+            let mut file = TableFile::new(form, Vec::new(), &schema, &table, None, "mem://a").unwrap();
+            batches.iter().for_each(|batch| file.write(batch).unwrap());
+            let bytes = file.finish(&about).unwrap();
+            let is_of = |bytes: &[u8], asked, source| {
+                let mut file = tempfile::tempfile().unwrap();
+                file.write_all(bytes).unwrap();
+                form.is_table_of(file, &schema, asked, source)
+            };
+            assert!(is_of(&bytes, None, "mem://a"));
+            assert!(!is_of(&bytes, None, "mem://b"), "of another source");
+            assert!(!is_of(&bytes, Some(&symbol[..]), "mem://a"), "of other columns");
+            assert!(!is_of(&bytes[..bytes.len() - 1], None, "mem://a"), "cut");
+            assert!(!is_of(b"", None, "mem://a"));
+            Bytes::from(bytes)
+        });
         assert_eq!(read_about(bytes.clone()), Some((format!("tardis.{name}"), about)));
         assert_eq!(read_about(bytes.slice(..bytes.len() - 1)), None, "a cut file says nothing");
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
-        let mut back = Vec::new();
-        for batch in reader {
-            let batch = batch.unwrap();
-            for row in 0..batch.num_rows() {
-                back.push((0..batch.num_columns()).map(|column| shown(&batch, column, row)).collect::<Vec<_>>());
-            }
-        }
-        assert_eq!(back, rows, "{name}");
+        assert_eq!(rows_of(reader.map(|batch| batch.unwrap())), rows, "{name}");
+        let reader = StreamReader::try_new(stream.as_ref(), None).unwrap();
+        assert_eq!(rows_of(reader.map(|batch| batch.unwrap())), rows, "{name}");
     }
 }

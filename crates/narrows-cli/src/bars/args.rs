@@ -67,7 +67,8 @@ pub(crate) struct BarsArgs {
     /// Write bars to this file; with several thresholds, {threshold} stands for each
     #[arg(long, value_name = "FILE", conflicts_with = "stdout")]
     pub(crate) out: Option<PathBuf>,
-    /// The form of the files; Parquet is made of the rows in FILE.partial, which stay for runs that go on
+    /// The form of the files. Parquet and arrow (an IPC stream) are made of the rows in FILE.partial, which
+    /// stay for runs that go on
     #[arg(long, default_value = "csv", requires = "out")]
     pub(crate) format: Format,
     /// Write bars to stdout; by default they are only counted

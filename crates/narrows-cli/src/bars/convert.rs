@@ -1,4 +1,4 @@
-//! Rows of bars to Parquet, once they are all there.
+//! Rows of bars to a typed table, once they are all there.
 
 use std::{
     fs::File,
@@ -8,17 +8,18 @@ use std::{
 };
 
 use narrows_bars::csv::HEADER;
-use narrows_tables::{About, Column, Header, Kind, ParquetFile, Piece, Schema, Separator, Table};
+use narrows_tables::{About, Column, Form, Header, Kind, Piece, Schema, Separator, Table, TableFile};
 
 use crate::tables::TempPages;
 
 /// Writes the rows of `from` as a table to `to`, which then is on the disk. `of` says what they are of.
-pub(super) fn to_parquet(from: &Path, to: &Path, of: &str) -> io::Result<()> {
+pub(super) fn to_table(form: Form, from: &Path, to: &Path, of: &str) -> io::Result<()> {
     let (schema, mut rows) = (schema(), File::open(from)?);
     let mut table = Table::new(&schema, None).map_err(io::Error::other)?;
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let pages = Arc::new(TempPages::new(folder)?);
-    let mut file = ParquetFile::new(File::create(to)?, &schema, &table, Some(pages)).map_err(io::Error::other)?;
+    let to = File::create(to)?;
+    let mut file = TableFile::new(form, to, &schema, &table, Some(pages), of).map_err(io::Error::other)?;
     let mut keep = |piece: Piece<'_>| match piece {
         Piece::Batch(batch) => file.write(&batch).map_err(io::Error::other),
         Piece::Bad(bad, _) => Err(io::Error::other(format!("{}: {bad}", from.display()))),

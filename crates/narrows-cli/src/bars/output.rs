@@ -21,9 +21,10 @@ use std::{
 use clap::ValueEnum;
 use narrows_bars::{Bar, BarError, Threshold, csv};
 use narrows_jobs::bars::{BarSink, Done, State};
+use narrows_tables::Form;
 use serde::{Deserialize, Serialize};
 
-use super::convert::to_parquet;
+use super::convert::to_table;
 use crate::{exit::Usage, record::Recorder};
 
 /// Rows are written when so many bytes of them have come together.
@@ -44,6 +45,7 @@ pub(crate) enum Place {
 pub(crate) enum Format {
     Csv,
     Parquet,
+    Arrow,
 }
 
 pub(crate) struct BarOutput {
@@ -164,11 +166,18 @@ impl BarOutput {
         self.sync()?;
         for output in &self.outputs {
             match &output.to {
-                To::File { partial, path, format: Format::Csv, .. } => fs::rename(partial, path)?,
-                To::File { partial, path, format: Format::Parquet, .. } => {
+                To::File { partial, path, format, .. } => {
+                    let form = match format {
+                        Format::Csv => {
+                            fs::rename(partial, path)?;
+                            continue;
+                        }
+                        Format::Parquet => Form::Parquet,
+                        Format::Arrow => Form::Arrow,
+                    };
                     let whole = beside(path, ".new");
                     let of = self.state.as_ref().map_or("", |state| &state.kept.of);
-                    tokio::task::block_in_place(|| to_parquet(partial, &whole, of))?;
+                    tokio::task::block_in_place(|| to_table(form, partial, &whole, of))?;
                     fs::rename(whole, path)?;
                 }
                 To::Nowhere | To::Stdout => {}

@@ -3,29 +3,30 @@
 use std::{io, path::Path, sync::Arc};
 
 use narrows::{Source, text::public_url};
-use narrows_tables::{About, ParquetFile, Piece, Table};
+use narrows_tables::{About, Piece, Table, TableFile};
 
 use super::{pages::TempPages, rules::TableRules};
 use crate::output::StagedFile;
 
-pub(crate) struct TableFile {
+/// A table and its file.
+pub(crate) struct TableWriter {
     rules: Arc<TableRules>,
     path: String,
     source: String,
     table: Table,
-    file: ParquetFile<StagedFile>,
+    file: TableFile<StagedFile>,
     entries: u32,
 }
 
-impl TableFile {
+impl TableWriter {
     /// A table of `source` that is written to `to`; pages wait in a temporary file in `directory`.
     pub(crate) fn new(rules: &Arc<TableRules>, source: &Source, to: StagedFile, directory: &Path) -> io::Result<Self> {
-        let path = rules.path_of(source)?;
+        let (path, url) = (rules.path_of(source)?, public_url(&source.url));
         let schema = rules.schema_of(&path)?;
         let table = Table::new(&schema, rules.columns.as_deref()).map_err(io::Error::other)?;
         let pages = Arc::new(TempPages::new(directory)?);
-        let file = ParquetFile::new(to, &schema, &table, Some(pages)).map_err(io::Error::other)?;
-        Ok(Self { rules: rules.clone(), path, source: public_url(&source.url), table, file, entries: 0 })
+        let file = TableFile::new(rules.form, to, &schema, &table, Some(pages), &url).map_err(io::Error::other)?;
+        Ok(Self { rules: rules.clone(), path, source: url, table, file, entries: 0 })
     }
 
     /// Rows so far.
@@ -58,7 +59,7 @@ impl TableFile {
     }
 }
 
-fn keep(rules: &TableRules, source: &str, file: &mut ParquetFile<StagedFile>, piece: Piece<'_>) -> io::Result<()> {
+fn keep(rules: &TableRules, source: &str, file: &mut TableFile<StagedFile>, piece: Piece<'_>) -> io::Result<()> {
     match piece {
         Piece::Batch(batch) => file.write(&batch).map_err(io::Error::other),
         Piece::Bad(bad, row) => rules.reject(source, &bad, row),

@@ -1,6 +1,6 @@
 //! The memory of tables: how many fit into a budget.
 
-use narrows_tables::{Schema, writer_bytes_max};
+use narrows_tables::{Form, Schema};
 
 use crate::{args::TransferArgs, exit::Usage, limits::Limit};
 
@@ -15,11 +15,16 @@ pub(crate) struct Room {
     transfer_bytes: u64,
 }
 
+/// Bytes that a table of this schema takes.
+pub(crate) fn table_bytes(form: Form, schema: &Schema) -> u64 {
+    form.writer_bytes_max(schema) + TABLE_BYTES
+}
+
 impl Room {
     /// For tables of these schemas, the largest of which decides, and transfers of so many bytes.
-    pub(crate) fn of(transfers: &TransferArgs, schemas: &[Schema], transfer_bytes: u64) -> Self {
-        let largest = schemas.iter().map(writer_bytes_max).max().unwrap_or(0);
-        Self { budget: transfers.budget, table_bytes: largest + TABLE_BYTES, transfer_bytes }
+    pub(crate) fn of(transfers: &TransferArgs, form: Form, schemas: &[Schema], transfer_bytes: u64) -> Self {
+        let table_bytes = schemas.iter().map(|schema| table_bytes(form, schema)).max().unwrap_or(0);
+        Self { budget: transfers.budget, table_bytes, transfer_bytes }
     }
 
     /// Tables at once where nothing is said.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use narrows::{Observer, Outcome, Report, Source, text::public_url};
-use narrows_tables::{BadRow, Schema, is_table_of};
+use narrows_tables::{BadRow, Form, Schema};
 
 use crate::record::{DaySummary, TablesSummary};
 
@@ -20,6 +20,8 @@ use crate::record::{DaySummary, TablesSummary};
 pub(crate) type Plan = Box<dyn Fn(&str) -> Option<Schema> + Send + Sync>;
 
 pub(crate) struct TableRules {
+    /// The form of the files.
+    pub(crate) form: Form,
     plan: Plan,
     /// The columns that are asked for, or all.
     pub(crate) columns: Option<Vec<String>>,
@@ -33,6 +35,7 @@ pub(crate) struct TableRules {
 
 impl TableRules {
     pub(crate) fn new(
+        form: Form,
         plan: Plan,
         columns: Option<Vec<String>>,
         skips_bad_rows: bool,
@@ -40,7 +43,7 @@ impl TableRules {
     ) -> io::Result<Self> {
         let rejected = Mutex::new(rejected.map(File::create).transpose()?);
         let (rejected_rows, days) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { plan, columns, skips_bad_rows, rejected, rejected_rows, days })
+        Ok(Self { form, plan, columns, skips_bad_rows, rejected, rejected_rows, days })
     }
 
     /// Where the table of a source goes, below the output.
@@ -71,7 +74,8 @@ impl TableRules {
         let Some(path) = source.key.as_deref() else { return false };
         let there = File::open(directory.join(path)).ok().zip((self.plan)(path));
         let url = public_url(&source.url);
-        let is = there.is_some_and(|(file, schema)| is_table_of(file, &schema, self.columns.as_deref(), &url));
+        let is =
+            there.is_some_and(|(file, schema)| self.form.is_table_of(file, &schema, self.columns.as_deref(), &url));
         if is {
             self.count(path, |day| day.already += 1);
         }

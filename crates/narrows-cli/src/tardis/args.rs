@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use narrows_jobs::calendar::{Day, day};
-use narrows_tables::tardis::{TYPES, schema};
+use narrows_tables::{
+    Form,
+    tardis::{TYPES, schema},
+};
 
 use crate::args::{ReportingArgs, RowArgs, TransferArgs};
 
@@ -46,6 +49,9 @@ pub(crate) struct TardisArgs {
     /// Write tables into this directory
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) out: PathBuf,
+    /// The form of the tables: parquet, or arrow (an IPC stream, for programs that take it as it is)
+    #[arg(long, value_name = "parquet|arrow", default_value = "parquet")]
+    pub(crate) format: Form,
     /// Print the addresses of the files and download nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

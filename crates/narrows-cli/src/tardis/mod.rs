@@ -1,4 +1,4 @@
-//! `narrows tardis`: days of market data as Parquet.
+//! `narrows tardis`: days of market data as typed tables.
 
 pub(crate) mod args;
 
@@ -29,8 +29,9 @@ pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
         return Ok(Exit::Success);
     }
     let headers: Arc<[_]> = tardis.transfers.header.iter().cloned().chain(key(&tardis)?).collect();
+    let form = tardis.format;
     let sources = request.files().map(move |file| {
-        let path = file.path();
+        let path = file.path(form.extension());
         Ok(Source::new(file.url).key(path).headers(headers.clone()))
     });
     let job = TableJob {
@@ -38,6 +39,7 @@ pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
         finite: true,
         list: tardis.symbols_file,
         directory: tardis.out,
+        form,
         schemas: tardis.types.iter().filter_map(|name| tardis::schema(name)).collect(),
         plan: Box::new(table_of),
         columns: tardis.columns,
