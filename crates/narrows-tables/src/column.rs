@@ -9,13 +9,15 @@ use arrow_array::{
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use crate::{
-    number::{decimal, float, whole},
+    number::{decimal, float, float_at, whole, whole_at},
     schema::{Column, Kind},
 };
 
 /// Most different values of a column of few, in a batch; beyond, the batch ends.
 const DIFFERENT_MAX: usize = 4096;
 
+/// Values of a column of few that are looked for one by one.
+const NEAR: usize = 4;
 /// Times below this are milliseconds.
 const MICROSECONDS_FROM: i64 = 10_000_000_000_000;
 
@@ -40,9 +42,84 @@ enum Data {
     },
     Few {
         keys: Vec<i32>,
-        values: Vec<Box<str>>,
+        values: Vec<Value>,
         last: usize,
     },
+}
+
+/// A value of a column of few.
+struct Value {
+    text: Box<str>,
+    /// Its first bytes as a number, and which of its bits count; none do of a longer value.
+    word: u128,
+    mask: u128,
+}
+
+impl Value {
+    fn new(text: &str) -> Self {
+        let mut bytes = [0; size_of::<u128>()];
+        let mask = match bytes.get_mut(..text.len()) {
+            Some(short) => {
+                short.copy_from_slice(text.as_bytes());
+                u128::MAX.checked_shr(128 - 8 * text.len() as u32).unwrap_or(0)
+            }
+            None => 0,
+        };
+        Self { text: text.into(), word: u128::from_le_bytes(bytes), mask }
+    }
+}
+
+/// Which of the first values some bytes begin with, before this one; the last one is looked at first. Values
+/// of up to 16 bytes are compared as one number.
+fn near(values: &[Value], last: usize, bytes: &[u8], end: u8) -> Option<usize> {
+    let found = u128::from_le_bytes(*bytes.first_chunk()?);
+    let is_here = |value: &Value| {
+        value.mask != 0 && found & value.mask == value.word && bytes.get(value.text.len()) == Some(&end)
+    };
+    if values.get(last).is_some_and(is_here) {
+        return Some(last);
+    }
+    values.iter().take(NEAR).position(is_here)
+}
+
+/// Where a field lies in text that is not split yet: before this byte, and nothing in it is quoted.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) end: u8,
+    /// Whether a field with a quote in it is to be looked at: in CSV.
+    pub(crate) has_quotes: bool,
+}
+
+impl Plain {
+    /// The length of the field at the beginning of some bytes, and whether it is ASCII. `None` if it is not
+    /// plain, or not all there.
+    pub(crate) fn length(self, bytes: &[u8]) -> Option<(usize, bool)> {
+        let ends = |byte: u8| byte == self.end || matches!(byte, b'\n' | b'\r') || (byte == b'"' && self.has_quotes);
+        let (mut at, mut is_ascii) = (0, true);
+        while let Some(eight) = bytes[at..].first_chunk() {
+            let word = u64::from_le_bytes(*eight);
+            let quotes = if self.has_quotes { is_any(word, b'"') } else { 0 };
+            let found = is_any(word, self.end) | is_any(word, b'\n') | is_any(word, b'\r') | quotes;
+            let before = found.trailing_zeros() as usize / 8;
+            is_ascii &= eight[..before].is_ascii();
+            at += before;
+            if found != 0 {
+                return (bytes[at] == self.end).then_some((at, is_ascii));
+            }
+        }
+        let length = at + bytes[at..].iter().position(|byte| ends(*byte))?;
+        is_ascii &= bytes[at..length].is_ascii();
+        (bytes[length] == self.end).then_some((length, is_ascii))
+    }
+}
+
+/// Of the lowest byte of a word that is this one, the high bit; above it, bits have no meaning (Mycroft's
+/// test for a zero byte).
+#[inline]
+fn is_any(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let zeroed = word ^ (ONES * u64::from(byte));
+    zeroed.wrapping_sub(ONES) & !zeroed & (ONES << 7)
 }
 
 impl Builder {
@@ -63,7 +140,7 @@ impl Builder {
     pub(crate) fn push(&mut self, field: &[u8]) -> Result<(), &'static str> {
         let Self { column, data, present } = self;
         if let Data::Few { keys, values, last } = data
-            && values.get(*last).is_some_and(|value| value.as_bytes() == field)
+            && values.get(*last).is_some_and(|value| value.text.as_bytes() == field)
         {
             // Mostly the same as before, which was looked at then.
             keys.push(*last as i32);
@@ -89,6 +166,58 @@ impl Builder {
         Ok(())
     }
 
+    /// Puts in the value of the plain field at the beginning of some bytes, whose length it gives. `None`, and
+    /// nothing is put in, if it takes a closer look.
+    pub(crate) fn push_plain(&mut self, bytes: &[u8], plain: Plain) -> Option<usize> {
+        let Self { column, data, present } = self;
+        let ends = |length: usize| (bytes.get(length) == Some(&plain.end)).then_some(length);
+        let known = match data {
+            _ if column.expected.is_some() && !matches!(data, Data::Few { .. }) => None,
+            Data::Whole(values) if let Some((value, length)) = whole_at(bytes) => {
+                let length = ends(length)?;
+                values.push(value);
+                Some(length)
+            }
+            Data::Float(values) if let Some((value, length)) = float_at(bytes) => {
+                let length = ends(length)?;
+                values.push(value);
+                Some(length)
+            }
+            Data::Text { bytes: text, ends } => {
+                let (length, is_ascii) = plain.length(bytes)?;
+                let is_there = length > 0 || !column.is_nullable;
+                if is_there {
+                    if !is_ascii {
+                        utf8(&bytes[..length]).ok()?;
+                    }
+                    text.extend_from_slice(&bytes[..length]);
+                    ends.push(text.len() as i32);
+                    Some(length)
+                } else {
+                    None
+                }
+            }
+            Data::Few { keys, values, last } => {
+                let at = near(values, *last, bytes, plain.end);
+                at.map(|at| {
+                    *last = at;
+                    keys.push(at as i32);
+                    values[at].text.len()
+                })
+            }
+            _ => None,
+        };
+        if let Some(length) = known {
+            if column.is_nullable {
+                present.push(true);
+            }
+            return Some(length);
+        }
+        let (length, _) = plain.length(bytes)?;
+        self.push(&bytes[..length]).ok()?;
+        Some(length)
+    }
+
     /// Takes the last value back.
     pub(crate) fn pop(&mut self) {
         self.data.pop();
@@ -104,7 +233,7 @@ impl Builder {
 
     /// What has come together; the column then is empty.
     pub(crate) fn finish(&mut self) -> ArrayRef {
-        let present = std::mem::take(&mut self.present);
+        let present = renewed(&mut self.present);
         let nulls = self.column.is_nullable.then(|| NullBuffer::from(present)).filter(|nulls| nulls.null_count() > 0);
         match (&mut self.data, self.column.kind) {
             (Data::Whole(values), Kind::TimestampMs) => {
@@ -120,17 +249,17 @@ impl Builder {
                 // The scale is that of the column, whose digits were counted.
                 Arc::new(array.with_precision_and_scale(38, *scale).unwrap_or_else(|error| panic!("{error}")))
             }
-            (Data::Bool(values), _) => Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls)),
+            (Data::Bool(values), _) => Arc::new(BooleanArray::new(renewed(values).into(), nulls)),
             (Data::Text { bytes, ends }, _) => {
                 let mut offsets = Vec::with_capacity(ends.len() + 1);
                 offsets.push(0);
                 offsets.append(ends);
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-                Arc::new(StringArray::new(offsets, std::mem::take(bytes).into(), nulls))
+                Arc::new(StringArray::new(offsets, renewed(bytes).into(), nulls))
             }
             (Data::Few { keys, values, last }, _) => {
                 *last = 0;
-                let values = StringArray::from_iter_values(values.drain(..));
+                let values = StringArray::from_iter_values(values.drain(..).map(|value| value.text));
                 let keys = arrow_array::PrimitiveArray::<Int32Type>::new(take(keys), nulls);
                 Arc::new(DictionaryArray::new(keys, Arc::new(values)))
             }
@@ -139,7 +268,13 @@ impl Builder {
 }
 
 fn take<T: arrow_buffer::ArrowNativeType>(values: &mut Vec<T>) -> ScalarBuffer<T> {
-    ScalarBuffer::from(std::mem::take(values))
+    ScalarBuffer::from(renewed(values))
+}
+
+/// What has come together, in whose place there is room for as much.
+fn renewed<T>(values: &mut Vec<T>) -> Vec<T> {
+    let next = Vec::with_capacity(values.len());
+    std::mem::replace(values, next)
 }
 
 impl Data {
@@ -171,11 +306,11 @@ impl Data {
                 ends.push(bytes.len() as i32);
             }
             Self::Few { keys, values, last } => {
-                let known = values.iter().position(|value| value.as_bytes() == field);
+                let known = values.iter().position(|value| value.text.as_bytes() == field);
                 *last = match known {
                     Some(at) => at,
                     None => {
-                        values.push(utf8(field)?.into());
+                        values.push(Value::new(utf8(field)?));
                         values.len() - 1
                     }
                 };

@@ -17,7 +17,7 @@ use parquet::{
     errors::Result,
     file::{
         metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader},
-        properties::WriterProperties,
+        properties::{EnabledStatistics, WriterProperties},
         reader::ChunkReader,
     },
     schema::types::ColumnPath,
@@ -32,7 +32,9 @@ use crate::{
 const ROW_GROUP_BYTES: usize = 128 << 20;
 const ROW_GROUP_BYTES_IN_MEMORY: usize = 16 << 20;
 /// Bytes of a page: at least, and at most. A column holds two in the making.
-const PAGE_BYTES: (usize, usize) = (16 << 10, 128 << 10);
+const PAGE_BYTES: (usize, usize) = (16 << 10, 64 << 10);
+/// Rows of a page: those of few values take 8 bytes each until it is written.
+const PAGE_ROWS: usize = 8192;
 /// Bytes of all columns' pages, about.
 const PAGES_BYTES: usize = 2 << 20;
 
@@ -96,8 +98,13 @@ impl<W: Write + Send> ParquetFile<W> {
             .set_compression(Compression::SNAPPY)
             .set_dictionary_enabled(false)
             .set_data_page_size_limit(page_bytes(schema.columns.len()))
+            .set_data_page_row_count_limit(PAGE_ROWS)
             // So often a page's size is looked at: rows of text may have kilobytes in each column.
-            .set_write_batch_size(if has_text { 64 } else { 1024 })
+            .set_write_batch_size(match (has_text, schema.columns.len() > WIDE) {
+                (true, true) => 64,
+                (true, false) => 256,
+                (false, _) => 1024,
+            })
             .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(Some(pages.as_ref().map_or(ROW_GROUP_BYTES_IN_MEMORY, |_| ROW_GROUP_BYTES)))
             .set_created_by("narrows".into());
@@ -105,8 +112,18 @@ impl<W: Write + Send> ParquetFile<W> {
             let path = ColumnPath::from(vec![column.name.to_string()]);
             let is_delta = delta_encoders(schema, column.kind) > 0;
             properties = match column.kind {
-                Kind::Dictionary => properties.set_column_dictionary_enabled(path, true),
-                // Packed bits do not get smaller by compression.
+                // Packed bits do not get smaller by compression. The least of few values that are all over a
+                // file tells nothing, and takes as long to find as to write them; of one value it is the file's.
+                Kind::Dictionary => properties
+                    .set_column_dictionary_enabled(path.clone(), true)
+                    .set_column_compression(path.clone(), Compression::UNCOMPRESSED)
+                    .set_column_statistics_enabled(
+                        path,
+                        match column.expected {
+                            Some(_) => EnabledStatistics::Page,
+                            None => EnabledStatistics::None,
+                        },
+                    ),
                 Kind::Int64 | Kind::TimestampMs | Kind::TimestampUs | Kind::Timestamp if is_delta => properties
                     .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
                     .set_column_compression(path, Compression::UNCOMPRESSED),

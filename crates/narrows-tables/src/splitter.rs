@@ -32,6 +32,19 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Takes what a splitter reads.
+pub(crate) trait Rows {
+    /// Why it takes no more.
+    type Error;
+
+    /// Takes the row at the beginning of some bytes if it is a plain one, all there, and as it should be; its
+    /// length, or `None` if it is to be split and looked at.
+    fn plain(&mut self, bytes: &[u8]) -> Result<Option<usize>, Self::Error>;
+
+    /// Takes a row.
+    fn row(&mut self, row: Split<'_>) -> Result<(), Self::Error>;
+}
+
 /// What is read of a block.
 pub(crate) enum Split<'a> {
     Row(Fields<'a>),
@@ -51,7 +64,12 @@ pub(crate) struct Splitter {
     is_too_long: bool,
     /// csv-core has read a part of a row.
     is_within: bool,
+    /// Bytes of a byte order mark that the file has begun with; `None` behind its first bytes.
+    mark: Option<usize>,
 }
+
+/// What some programs begin a file with, to say that it is UTF-8 (RFC 3629, section 6).
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Splitter {
     /// One for rows of so many columns.
@@ -62,24 +80,31 @@ impl Splitter {
         };
         // One more than there are, so that a column too many is seen.
         let ends = vec![0; columns + 2];
-        let csv = csv_core::Reader::new();
-        Self { separator, csv, bytes, filled: 0, ends, ended: 0, is_too_long: false, is_within: false }
+        let mut csv = csv_core::Reader::new();
+        // It would look for a mark where it is first used, which may be in the middle of a file.
+        let _ = csv.read_record(b"\n", &mut [], &mut []);
+        let (filled, ended, is_too_long, is_within, mark) = (0, 0, false, false, Some(0));
+        Self { separator, csv, bytes, filled, ends, ended, is_too_long, is_within, mark }
     }
 
     /// Gives the rows of a block, in order.
-    pub(crate) fn split<E>(
-        &mut self,
-        block: &[u8],
-        take: &mut impl FnMut(Split<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        match self.separator {
-            Separator::Comma => self.commas(block, take),
-            Separator::Tab => self.tabs(block, take),
+    pub(crate) fn split<R: Rows>(&mut self, block: &[u8], take: &mut R) -> Result<(), R::Error> {
+        let mut block = block;
+        while let (Some(had), [first, rest @ ..]) = (self.mark, block) {
+            if *first != MARK[had] {
+                self.end_mark(take)?;
+                break;
+            }
+            self.mark = (had + 1 < MARK.len()).then_some(had + 1);
+            block = rest;
         }
+        self.rows(block, take)
     }
 
-    /// The last row may have no line feed.
-    pub(crate) fn finish<E>(&mut self, take: &mut impl FnMut(Split<'_>) -> Result<(), E>) -> Result<(), E> {
+    /// The last row may have no line feed. What comes then is another file.
+    pub(crate) fn finish<R: Rows>(&mut self, take: &mut R) -> Result<(), R::Error> {
+        self.end_mark(take)?;
+        self.mark = Some(0);
         match self.separator {
             // No input tells csv-core that there is no more: it gives the last row.
             Separator::Comma => self.commas(&[], take),
@@ -88,7 +113,25 @@ impl Splitter {
         }
     }
 
-    fn commas<E>(&mut self, mut block: &[u8], take: &mut impl FnMut(Split<'_>) -> Result<(), E>) -> Result<(), E> {
+    /// There is no mark: what looked like the beginning of one is data.
+    fn end_mark<R: Rows>(&mut self, take: &mut R) -> Result<(), R::Error> {
+        match self.mark.take() {
+            None | Some(0) => Ok(()),
+            Some(had) => self.rows(&MARK[..had], take),
+        }
+    }
+
+    fn rows<R: Rows>(&mut self, block: &[u8], take: &mut R) -> Result<(), R::Error> {
+        if block.is_empty() {
+            return Ok(()); // to csv-core, it would be the end
+        }
+        match self.separator {
+            Separator::Comma => self.commas(block, take),
+            Separator::Tab => self.tabs(block, take),
+        }
+    }
+
+    fn commas<R: Rows>(&mut self, mut block: &[u8], take: &mut R) -> Result<(), R::Error> {
         loop {
             if !self.is_within {
                 self.plain(&mut block, take)?;
@@ -118,8 +161,8 @@ impl Splitter {
                         return Ok(());
                     }
                     match too_long {
-                        true => take(Split::TooLong(fields.bytes))?,
-                        false => take(Split::Row(fields))?,
+                        true => take.row(Split::TooLong(fields.bytes))?,
+                        false => take.row(Split::Row(fields))?,
                     }
                     if is_end {
                         return Ok(());
@@ -129,10 +172,12 @@ impl Splitter {
         }
     }
 
-    /// Rows at the beginning of a block that have no quotes are split at commas, which takes a third of the
-    /// time; csv-core gets the rest, and what is cut.
-    fn plain<E>(&mut self, block: &mut &[u8], take: &mut impl FnMut(Split<'_>) -> Result<(), E>) -> Result<(), E> {
-        while let Some(end) = memchr::memchr(b'\n', block) {
+    /// Rows at the beginning of a block that have no quotes are split at commas, if they have to be split at
+    /// all, which takes a third of the time; csv-core gets the rest, and what is cut.
+    fn plain<R: Rows>(&mut self, block: &mut &[u8], take: &mut R) -> Result<(), R::Error> {
+        loop {
+            plain_rows(block, take)?;
+            let Some(end) = memchr::memchr(b'\n', block) else { return Ok(()) };
             let row = block[..end].strip_suffix(b"\r").unwrap_or(&block[..end]);
             if memchr::memchr2(b'"', b'\r', row).is_some() {
                 return Ok(());
@@ -142,28 +187,31 @@ impl Splitter {
                 self.row(row, b',', take)?;
             }
         }
-        Ok(())
     }
 
-    fn tabs<E>(&mut self, block: &[u8], take: &mut impl FnMut(Split<'_>) -> Result<(), E>) -> Result<(), E> {
-        let mut start = 0;
-        for end in memchr::memchr_iter(b'\n', block) {
-            let piece = &block[start..end];
-            start = end + 1;
-            if self.bytes.is_empty() && !self.is_too_long {
+    fn tabs<R: Rows>(&mut self, mut block: &[u8], take: &mut R) -> Result<(), R::Error> {
+        loop {
+            let is_within = !self.bytes.is_empty() || self.is_too_long;
+            if !is_within {
+                plain_rows(&mut block, take)?;
+            }
+            let Some(end) = memchr::memchr(b'\n', block) else { break };
+            let piece = &block[..end];
+            block = &block[end + 1..];
+            if !is_within {
                 self.row(piece.strip_suffix(b"\r").unwrap_or(piece), b'\t', take)?;
                 continue;
             }
             self.keep(piece);
             let row = std::mem::take(&mut self.bytes);
             match std::mem::take(&mut self.is_too_long) {
-                true => take(Split::TooLong(&row))?,
+                true => take.row(Split::TooLong(&row))?,
                 false => self.row(row.strip_suffix(b"\r").unwrap_or(&row), b'\t', take)?,
             }
             self.bytes = row;
             self.bytes.clear();
         }
-        self.keep(&block[start..]);
+        self.keep(block);
         Ok(())
     }
 
@@ -174,12 +222,7 @@ impl Splitter {
     }
 
     /// A row in which nothing is quoted.
-    fn row<E>(
-        &mut self,
-        row: &[u8],
-        separator: u8,
-        take: &mut impl FnMut(Split<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn row<R: Rows>(&mut self, row: &[u8], separator: u8, take: &mut R) -> Result<(), R::Error> {
         let mut count = 0;
         // Fields are short: a plain loop finds their ends faster than a search for each.
         for (at, byte) in row.iter().enumerate() {
@@ -192,6 +235,14 @@ impl Splitter {
             self.ends[count] = row.len();
             count += 1;
         } // else: as many as show that there are too many
-        take(Split::Row(Fields { bytes: row, ends: &self.ends[..count], gap: 1 }))
+        take.row(Split::Row(Fields { bytes: row, ends: &self.ends[..count], gap: 1 }))
     }
+}
+
+/// Takes the plain rows at the beginning of a block.
+fn plain_rows<R: Rows>(block: &mut &[u8], take: &mut R) -> Result<(), R::Error> {
+    while let Some(length) = take.plain(block)? {
+        *block = &block[length..];
+    }
+    Ok(())
 }

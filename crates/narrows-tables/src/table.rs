@@ -6,14 +6,14 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use crate::{
-    column::Builder,
+    column::{Builder, Plain},
     error::{BadRow, SchemaError},
-    schema::{Column, Header, Schema},
-    splitter::{Fields, Split, Splitter},
+    schema::{Column, Header, Schema, Separator},
+    splitter::{Fields, Rows, Split, Splitter},
 };
 
 /// Bytes of a batch, about.
-pub(crate) const BATCH_BYTES: usize = 1 << 20;
+pub(crate) const BATCH_BYTES: usize = 1 << 17;
 /// Rows of a batch: at least, and at most.
 const BATCH_ROWS: (usize, usize) = (256, 8192);
 
@@ -34,10 +34,13 @@ pub enum Piece<'a> {
 pub struct Table {
     /// Away only while it gives rows to the rest of the table.
     splitter: Option<Splitter>,
+    separator: Separator,
     header: Header,
     columns: Vec<Column>,
     /// The columns that are asked for, by place, in the table's order.
     wanted: Vec<usize>,
+    /// Of each column.
+    is_wanted: Vec<bool>,
     builders: Vec<Builder>,
     arrow: SchemaRef,
     row: u64,
@@ -78,9 +81,11 @@ impl Table {
         let width: usize = wanted.iter().map(|at| columns[*at].kind.width()).sum();
         Ok(Self {
             splitter: Some(Splitter::new(schema.separator, columns.len())),
+            separator: schema.separator,
             header: schema.header,
             arrow: Arc::new(arrow_schema::Schema::new(fields)),
             batch_rows_max: (BATCH_BYTES / width.max(1)).clamp(BATCH_ROWS.0, BATCH_ROWS.1),
+            is_wanted: (0..columns.len()).map(|at| wanted.contains(&at)).collect(),
             columns,
             wanted,
             builders,
@@ -127,29 +132,50 @@ impl Table {
 
     fn read<E>(&mut self, block: Option<&[u8]>, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         let Some(mut splitter) = self.splitter.take() else { return Ok(()) };
-        let mut row = |split: Split<'_>| {
-            self.row += 1;
-            match split {
-                Split::Row(fields) => self.fields(&fields, take),
-                Split::TooLong(bytes) => {
-                    let problem = "longer than a row may be, or of more columns than there are";
-                    take(Piece::Bad(BadRow::new(self.row, None, bytes, problem), bytes))
-                }
-            }
-        };
+        let mut rows = TableRows { table: self, take };
         let read = match block {
-            Some(block) => splitter.split(block, &mut row),
-            None => splitter.finish(&mut row),
+            Some(block) => splitter.split(block, &mut rows),
+            None => splitter.finish(&mut rows),
         };
         self.splitter = Some(splitter);
         read
     }
 
+    /// Puts in the row at the beginning of some bytes, field by field as they are read, and gives its length
+    /// with the line feed. `None`, and nothing is put in, if it is not plain, not all there, or does not fit.
+    fn plain(&mut self, bytes: &[u8]) -> Option<usize> {
+        if self.row == 0 && self.header != Header::None {
+            return None;
+        }
+        let has_quotes = self.separator == Separator::Comma;
+        let between = Plain { end: if has_quotes { b',' } else { b'\t' }, has_quotes };
+        let at_end = Plain { end: b'\n', has_quotes };
+        let last = self.columns.len() - 1;
+        let (mut at, mut put, mut builders) = (0, 0, self.builders.iter_mut());
+        for (column, is_wanted) in self.is_wanted.iter().enumerate() {
+            let plain = if column == last { at_end } else { between };
+            let length = match is_wanted {
+                true => builders.next().and_then(|builder| builder.push_plain(&bytes[at..], plain)),
+                false => plain.length(&bytes[at..]).map(|(length, _)| length),
+            };
+            let Some(length) = length else {
+                self.builders[..put].iter_mut().for_each(Builder::pop);
+                return None;
+            };
+            put += usize::from(*is_wanted);
+            at += length + 1;
+        }
+        // A blank line is no row.
+        (at > 1).then_some(at).or_else(|| {
+            self.builders.iter_mut().for_each(Builder::pop);
+            None
+        })
+    }
+
     fn fields<E>(&mut self, fields: &Fields<'_>, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         if self.row == 1 && self.header != Header::None {
             let names = self.columns.iter().map(|column| column.name.as_bytes());
-            let strip = |at: usize, field| if at == 0 { without_bom(field) } else { field };
-            let found = (0..fields.len()).map(|at| strip(at, fields.get(at)));
+            let found = (0..fields.len()).map(|at| fields.get(at));
             match (names.eq(found), self.header) {
                 (true, _) => return Ok(()),
                 (false, Header::Required) => {
@@ -172,11 +198,18 @@ impl Table {
                 return take(Piece::Bad(bad, fields.bytes()));
             }
         }
+        self.kept(fields.bytes().len(), take)
+    }
+
+    /// A row of so many bytes was put in.
+    fn kept<E>(&mut self, bytes: usize, take: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         self.rows += 1;
         self.batch_rows += 1;
-        self.batch_bytes += fields.bytes().len();
-        let is_full = self.batch_rows >= self.batch_rows_max || self.batch_bytes >= BATCH_BYTES;
-        if is_full || self.builders.iter().any(Builder::is_full) {
+        self.batch_bytes += bytes;
+        let is_long = self.batch_rows >= self.batch_rows_max || self.batch_bytes >= BATCH_BYTES;
+        // Now and then, for it takes a look at each column.
+        let is_various = self.batch_rows.is_multiple_of(64) && self.builders.iter().any(Builder::is_full);
+        if is_long || is_various {
             let batch = self.batch();
             take(Piece::Batch(batch))?;
         }
@@ -191,6 +224,34 @@ impl Table {
     }
 }
 
+/// A table that takes rows, and whoever takes its batches.
+struct TableRows<'a, T> {
+    table: &'a mut Table,
+    take: &'a mut T,
+}
+
+impl<E, T: FnMut(Piece<'_>) -> Result<(), E>> Rows for TableRows<'_, T> {
+    type Error = E;
+
+    fn plain(&mut self, bytes: &[u8]) -> Result<Option<usize>, E> {
+        let Some(length) = self.table.plain(bytes) else { return Ok(None) };
+        self.table.row += 1;
+        self.table.kept(length, self.take)?;
+        Ok(Some(length))
+    }
+
+    fn row(&mut self, row: Split<'_>) -> Result<(), E> {
+        self.table.row += 1;
+        match row {
+            Split::Row(fields) => self.table.fields(&fields, self.take),
+            Split::TooLong(bytes) => {
+                let problem = "longer than a row may be, or of more columns than there are";
+                (self.take)(Piece::Bad(BadRow::new(self.table.row, None, bytes, problem), bytes))
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
@@ -198,8 +259,4 @@ impl fmt::Debug for Table {
             .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
-}
-
-fn without_bom(field: &[u8]) -> &[u8] {
-    field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field)
 }

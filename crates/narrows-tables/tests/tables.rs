@@ -195,6 +195,12 @@ fn a_thousand_random_tables_read_as_another_reader_reads_them() {
         let (rows, bad, _) = read(&schema, None, text.as_bytes(), &mut || 1 + prng.below(90) as usize);
         assert_eq!(rows, expected, "seed {seed}");
         assert_eq!(bad.len(), refused, "seed {seed}: {bad:?}");
+        // In one block, plain rows are read without being split first.
+        let (whole, same, _) = read(&schema, None, text.as_bytes(), &mut || usize::MAX);
+        assert_eq!((&whole, same.len()), (&expected, refused), "seed {seed}: {same:?}");
+        let asked = [columns[columns.len() / 2].name.to_string()];
+        let (one, ..) = read(&schema, Some(&asked), text.as_bytes(), &mut || usize::MAX);
+        assert!(one.len() >= expected.len(), "seed {seed}: a column takes no heed of the others");
         compared += rows.len();
     }
     assert!(compared > 20_000, "{compared}");
@@ -265,6 +271,26 @@ fn headers_are_required_detected_or_none() {
     assert_eq!(with(Header::Detected, "a,b\n1,2\n"), (1, vec![]));
     assert_eq!(with(Header::Detected, "1,2\n3,4"), (2, vec![]));
     assert_eq!(with(Header::None, "a,b\n1,2\n").1, ["row 1, a \"a\": not a whole number of 64 bits"]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_data_wherever_it_is_cut() {
+    for separator in [Separator::Comma, Separator::Tab] {
+        let schema = Schema::new("m", separator, Header::None, vec![Column::new("a", Kind::Utf8)]);
+        for (text, expected) in [
+            ("\u{feff}x\ny", vec!["x", "y"]),
+            ("\u{feff}\u{feff}x\n\u{feff}y\n", vec!["\u{feff}x", "\u{feff}y"]),
+            ("\u{fec0}\n", vec!["\u{fec0}"]),
+        ] {
+            for size in 1..text.len() + 1 {
+                let (rows, bad, _) = read(&schema, None, text.as_bytes(), &mut || size);
+                let rows: Vec<&str> = rows.iter().map(|row| row[0].as_deref().unwrap()).collect();
+                assert_eq!((rows, bad.len()), (expected.clone(), 0), "{separator:?}, blocks of {size}");
+            }
+        }
+        let (rows, bad, _) = read(&schema, None, b"\xef\xbb", &mut || 1);
+        assert_eq!((rows.len(), bad.len()), (0, 1), "half a mark is no text");
+    }
 }
 
 #[test]
