@@ -56,6 +56,11 @@ def main():
     write("gzip", "named", named.getvalue())
     for index, data in enumerate(ZSTD):
         write("zstd", str(index), data)
+    rows = [b'a,1,2.5\n"b, ""c""",-7,1e3\n', b"1,61000.27,0.5,1,2,1704067200095,true\n2,1,1,3,3,1704067200096,False\n",
+            b"\xef\xbb\xbfx,1,.5\r\n\r\ny,2,5.\r\n"]
+    for index, data in enumerate(rows):
+        for which in range(6):
+            write("rows", f"{index}-{which}", bytes([which, 16]) + data)
 
 
 main()

@@ -1,7 +1,8 @@
 // Range bars from trades while they stream. The interface is described in bars.d.ts; rows, their order, gaps and bars
 // are the module's.
 
-import { ignore, invalid, refusal } from "./errors.js";
+import { attempt } from "./attempt.js";
+import { ignore } from "./errors.js";
 import { loader } from "./loading.js";
 import load, { RawBars, header } from "./wasm/bars.js";
 
@@ -26,16 +27,6 @@ export async function rangeBars({ state, onRejected, onGap, ...options } = {}) {
   await init();
   const raw = attempt(() => new RawBars(options, state));
   return new RangeBars(raw, [options.thresholdDbps].flat(), { onRejected, onGap });
-}
-
-function attempt(work) {
-  try {
-    return work();
-  } catch (error) {
-    if (typeof error !== "string") throw error;
-    const REJECTED = "rejected: ";
-    throw error.startsWith(REJECTED) ? refusal("rejected", error.slice(REJECTED.length)) : invalid(error);
-  }
 }
 
 class RangeBars {

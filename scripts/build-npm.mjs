@@ -26,7 +26,7 @@ function bindgen() {
 }
 
 run("rustup", "target", "add", target);
-const crates = { narrows: "narrows-wasm", batches: "narrows-wasm-batches", bars: "narrows-wasm-bars" };
+const crates = { narrows: "narrows-wasm", batches: "narrows-wasm-batches", bars: "narrows-wasm-bars", tables: "narrows-wasm-tables" };
 for (const crate of Object.values(crates)) run("cargo", "build", "--quiet", "--profile", "wasm", "--target", target, "-p", crate);
 const module = (name) => `${root}npm/wasm/${name}_bg.wasm`;
 for (const [name, crate] of Object.entries(crates)) {

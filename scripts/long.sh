@@ -27,7 +27,7 @@ step "mutants"
 python3 scripts/mutants.py
 step "fuzzing, ten minutes each"
 if cargo +nightly fuzz --version >/dev/null 2>&1; then
-    for format in zip gzip zstd; do
+    for format in zip gzip zstd rows; do
         cargo +nightly fuzz run "$format" -- -max_total_time=600
     done
 else

@@ -94,6 +94,28 @@ function everywhere(run, place) {
       ],
     });
   });
+  it("makes typed columns of rows, and files of them", async () => {
+    const seen = await run("tables");
+    assert.deepEqual(seen, {
+      rows: 2,
+      kinds: ["int64", "decimal", "utf8", "dictionary", "boolean", "float64", "timestamp_us"],
+      values: [
+        ["1n", "1.50", 'a, "b"\n', "buy", true, 0.1, "1700000000000000n"],
+        ["-9007199254740993n", "-0.05", null, "sell", false, null, "1700000000000001n"],
+      ],
+      files: { arrow: [255, 255, 255, 255, 0, 0, 0, 0], parquet: [..."PAR1PAR1"].map((letter) => letter.charCodeAt(0)) },
+      columns: ["id", "x"],
+      skipped: [[1, 2], [{ message: 'row 3, a "x": not a number', row: "x" }], 1],
+      refused: ["rejected", 'row 1, "a,b": not the header exchange,symbol,timestamp,local'],
+      options: [
+        "options: option `schema`: expected a table's name, or lines of columns",
+        `options: option \`schema\`: no table is known by this name, and line 1, "tardis.trade": nothing stands behind it`,
+        'options: option `columns`: there is no column "b"',
+        "options: option `as`: expected one of columns, parquet, arrow",
+        "options: unknown option `colums`; the options are schema, columns, as, badRows, source",
+      ],
+    });
+  });
   it("keeps rates, and loses nothing to a refusal", async () => {
     assert.deepEqual(await run("rates", origin.base), { kept: true, done: 6, refused: [1, 1] });
   });

@@ -75,4 +75,48 @@ export const jobs = {
       ].map(({ code, message }) => `${code}: ${message}`),
     };
   },
+
+  /** Rows to columns, and to files that others read. */
+  async tables() {
+    const { table } = await import("../../tables.js");
+    const schema = "header: none\nint64 id\ndecimal(2) price\nutf8? note\ndictionary side\nboolean own\nfloat64? x\ntimestamp at";
+    const text = '1,1.50,"a, ""b""\n",buy,true,0.1,1700000000000\n-9007199254740993,-0.05,,sell,false,,1700000000000001\n';
+    const read = async (options, made = []) => {
+      const some = await table({ schema, ...options });
+      for (const byte of encode(text)) made.push(...some.push(Uint8Array.of(byte)));
+      made.push(...some.endFile(), ...some.end());
+      const { rows } = some.counts();
+      some.close();
+      return [rows, made];
+    };
+    const [rows, [batch]] = await read({});
+    const shown = (value) => (typeof value === "bigint" ? `${value}n` : value);
+    const files = {};
+    for (const as of ["arrow", "parquet"]) {
+      const [, chunks] = await read({ as, source: "mem://a" });
+      const bytes = new Uint8Array(await new Blob(chunks).arrayBuffer());
+      files[as] = [...bytes.subarray(0, 4), ...bytes.subarray(-4)];
+    }
+    const rejected = [];
+    const some = await table({ schema: "float64 a", badRows: "skip", onRejected: (told) => rejected.push(told) });
+    const { values } = [...some.push(encode("a\n1\nx\n2\n")), ...some.endFile()][0].columns.a;
+    const strict = await table({ schema: "tardis.quotes" });
+    const refused = await fails(() => strict.push(encode("a,b\n")));
+    return {
+      rows,
+      kinds: Object.values(batch.columns).map(({ kind }) => kind),
+      values: [0, 1].map((row) => Object.values(batch.row(row)).map(shown)),
+      files,
+      columns: Object.keys((await read({ columns: ["x", "id"] }))[1][0].columns),
+      skipped: [[...values], rejected, some.counts().rejected],
+      refused: [refused.code, refused.message.slice(0, 60)],
+      options: [
+        await fails(() => table({})),
+        await fails(() => table({ schema: "tardis.trade" })),
+        await fails(() => table({ schema: "int64 a", columns: ["b"] })),
+        await fails(() => table({ schema: "int64 a", as: "csv" })),
+        await fails(() => table({ schema: "int64 a", colums: [] })),
+      ].map(({ code, message }) => `${code}: ${message}`),
+    };
+  },
 };

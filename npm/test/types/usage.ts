@@ -2,6 +2,7 @@
 import { Budget, NarrowsError, init, memoryBytes, plan, stream, type NarrowsFile, type Stats } from "narrows";
 import { csvHeader, rangeBars, type Bar } from "narrows/bars";
 import { batches, type Ended } from "narrows/batches";
+import { table } from "narrows/tables";
 import { NarrowsWorker, stream as inWorker } from "narrows/worker";
 
 async function usage(signal: AbortSignal): Promise<number> {
@@ -51,6 +52,13 @@ export async function toBars(): Promise<string[]> {
     made.push(...bars.endFile());
   }
   return [csvHeader(), ...made.map(({ csv }) => csv), bars.state()];
+}
+export async function toTables(blocks: Uint8Array[]): Promise<Blob> {
+  const trades = await table({ schema: "tardis.trades", columns: ["price"] });
+  const price = trades.push(blocks[0]!)[0]?.columns.price;
+  if (price?.kind === "float64") console.log(price.values.at(-1)?.toFixed(2), price.get(0));
+  const file = await table({ schema: "float64 a", as: "parquet" });
+  return new Blob([...blocks.flatMap((block) => file.push(block)), ...file.endFile(), ...file.end()]);
 }
 // @ts-expect-error: no such policy
 rangeBars({ thresholdDbps: 250, gaps: "explode" });
