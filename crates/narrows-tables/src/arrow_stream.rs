@@ -2,7 +2,6 @@
 //! programs take without reading it again: pyarrow, polars, DuckDB, apache-arrow.
 
 use std::{
-    collections::HashMap,
     fmt,
     io::{Read, Seek, SeekFrom, Write},
 };
@@ -24,7 +23,8 @@ impl<W: Write> ArrowStream<W> {
     /// source.
     pub(crate) fn new(to: W, schema: &Schema, table: &Table, source: &str) -> Result<Self, ArrowError> {
         let about = [("narrows.schema", &*schema.name), ("narrows.source", source)];
-        let about: HashMap<_, _> = about.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        // Written in the order of the keys.
+        let about = about.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let schema = arrow_schema::Schema::clone(&table.arrow_schema()).with_metadata(about);
         Ok(Self(StreamWriter::try_new(to, &schema)?))
     }

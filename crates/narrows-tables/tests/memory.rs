@@ -2,45 +2,19 @@
 #![cfg(unix)]
 
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
     fs::File,
     io::Write,
     os::unix::fs::FileExt,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
+use counting::{Counting, peak};
 use narrows_sim::{Prng, rows};
 use narrows_tables::{
     About, Form, PageKey, PageStore, PageStoreArgs, PageStoreFactory, ParquetError, Piece, Schema, Table, TableFile,
     gdelt, tardis,
 };
-
-/// Counts bytes in use.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[expect(unsafe_code, reason = "an allocator is unsafe code")]
-// SAFETY: it hands everything on to the system's.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let used = USED.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(used, Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -75,13 +49,11 @@ impl PageStore for Store {
     }
 }
 
-/// Bytes in use at most beyond those before, of a table of so many rows.
-fn peak(form: Form, schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String, count: usize) -> usize {
+/// Writes a table of so many rows.
+fn write(form: Form, schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String, count: usize) {
     let mut prng = Prng::new(3);
     let pages = Pages(Arc::new((tempfile::tempfile().unwrap(), Mutex::new(0))));
     let to = tempfile::tempfile().unwrap();
-    let before = USED.load(Relaxed);
-    PEAK.store(before, Relaxed);
     let mut table = Table::new(schema, None).unwrap();
     let mut file = TableFile::new(form, to, schema, &table, Some(Arc::new(pages)), "mem://a").unwrap();
     let mut keep = |piece: Piece<'_>| match piece {
@@ -104,7 +76,6 @@ fn peak(form: Form, schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String, 
     table.finish(&mut keep).unwrap();
     let mut to = file.finish(&About::default()).unwrap();
     to.flush().unwrap();
-    PEAK.load(Relaxed) - before
 }
 
 /// One test, for the allocator counts for the whole process.
@@ -133,7 +104,7 @@ fn tables_take_no_more_than_they_say() {
         };
         let count = 12_000_000 / (schema.columns.len() * 12);
         for form in [Form::Parquet, Form::Arrow] {
-            let took = peak(form, &schema, &mut row, count);
+            let ((), took) = peak(|| write(form, &schema, &mut row, count));
             let stated = form.writer_bytes_max(&schema) as usize + TABLE_BYTES;
             eprintln!("{name}, {form:?}: {took} of {stated} bytes");
             assert!(took <= stated, "{name}, {form:?}: {took} of {stated} bytes");
@@ -154,7 +125,7 @@ fn tables_take_no_more_than_they_say() {
         };
         let count = 24_000_000 / (schema.columns.len() * bytes as usize);
         for form in [Form::Parquet, Form::Arrow] {
-            let took = peak(form, &schema, &mut row, count);
+            let ((), took) = peak(|| write(form, &schema, &mut row, count));
             let stated = form.writer_bytes_max(&schema) as usize + TABLE_BYTES;
             eprintln!("{name}, {form:?}: {took} of {stated} bytes");
             assert!(took <= stated, "{name}, {form:?}: {took} of {stated} bytes");

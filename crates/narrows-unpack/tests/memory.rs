@@ -1,50 +1,23 @@
 //! `Options::memory_max` must be no less than what a decoder really allocates.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    io::Write,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::io::Write;
 
+use counting::{Counting, peak};
 use narrows_unpack::{Event, Format, Limits, Options, Unpacker};
-
-struct Counting;
-
-static LIVE: AtomicU64 = AtomicU64::new(0);
-static PEAK: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size() as u64, Relaxed) + layout.size() as u64;
-        PEAK.fetch_max(live, Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as u64, Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Heap at most in use while `data` is unpacked, input and output aside.
-fn peak(data: &[u8], options: &Options) -> u64 {
-    let mut out = Vec::with_capacity(128 * 1024);
-    let before = LIVE.load(Relaxed);
-    PEAK.store(before, Relaxed);
+/// Unpacks `data`; what comes out is thrown away.
+fn unpack(data: &[u8], options: &Options, out: &mut Vec<u8>) {
     let mut unpacker = Unpacker::new(options.clone());
     let mut input = data;
     loop {
-        let step = unpacker.step(input, true, &mut out).expect("sound");
+        let step = unpacker.step(input, true, out).expect("sound");
         input = &input[step.consumed..];
         out.clear();
         if let Event::End = step.event {
-            return PEAK.load(Relaxed) - before;
+            return;
         }
     }
 }
@@ -65,7 +38,9 @@ fn no_decoder_takes_more_than_it_says() {
     let limits = Limits { entries_max: 5_000, ..Limits::default() };
     let check = |what: &str, data: &[u8], format| {
         let options = Options { format: Some(format), limits: limits.clone(), ..Options::default() };
-        let (peak, max) = (peak(data, &options), options.memory_max());
+        let mut out = Vec::with_capacity(128 * 1024);
+        let ((), peak) = peak(|| unpack(data, &options, &mut out));
+        let max = options.memory_max() as usize;
         eprintln!("{what}: {peak} of {max} bytes");
         assert!(peak <= max, "{what}: {peak} bytes, {max} stated");
         assert!(peak * 8 >= max, "{what}: the bound is far off: {peak} of {max}");
