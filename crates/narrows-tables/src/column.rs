@@ -86,6 +86,8 @@ fn near(values: &[Value], last: usize, bytes: &[u8], end: u8) -> Option<usize> {
 #[derive(Clone, Copy)]
 pub(crate) struct Plain {
     pub(crate) end: u8,
+    /// What stands between fields: before the last one's end, it shows that there are too many.
+    pub(crate) between: u8,
     /// Whether a field with a quote in it is to be looked at: in CSV.
     pub(crate) has_quotes: bool,
 }
@@ -94,12 +96,13 @@ impl Plain {
     /// The length of the field at the beginning of some bytes, and whether it is ASCII. `None` if it is not
     /// plain, or not all there.
     pub(crate) fn length(self, bytes: &[u8]) -> Option<(usize, bool)> {
-        let ends = |byte: u8| byte == self.end || matches!(byte, b'\n' | b'\r') || (byte == b'"' && self.has_quotes);
+        let ends =
+            |byte: u8| byte == self.between || matches!(byte, b'\n' | b'\r') || (byte == b'"' && self.has_quotes);
         let (mut at, mut is_ascii) = (0, true);
         while let Some(eight) = bytes[at..].first_chunk() {
             let word = u64::from_le_bytes(*eight);
             let quotes = if self.has_quotes { is_any(word, b'"') } else { 0 };
-            let found = is_any(word, self.end) | is_any(word, b'\n') | is_any(word, b'\r') | quotes;
+            let found = is_any(word, self.between) | is_any(word, b'\n') | is_any(word, b'\r') | quotes;
             let before = found.trailing_zeros() as usize / 8;
             is_ascii &= eight[..before].is_ascii();
             at += before;

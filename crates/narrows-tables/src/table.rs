@@ -148,8 +148,9 @@ impl Table {
             return None;
         }
         let has_quotes = self.separator == Separator::Comma;
-        let between = Plain { end: if has_quotes { b',' } else { b'\t' }, has_quotes };
-        let at_end = Plain { end: b'\n', has_quotes };
+        let separator = if has_quotes { b',' } else { b'\t' };
+        let between = Plain { end: separator, between: separator, has_quotes };
+        let at_end = Plain { end: b'\n', ..between };
         let last = self.columns.len() - 1;
         let (mut at, mut put, mut builders) = (0, 0, self.builders.iter_mut());
         for (column, is_wanted) in self.is_wanted.iter().enumerate() {
