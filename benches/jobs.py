@@ -90,6 +90,23 @@ def table(title, programs, rounds):
             print(f"  {name:34} {wall:7.2f} s {cpu:7.2f} s {memory:8.1f} MiB")
         else:
             print(f"  {name:34} {wall / own[0]:9.2f} {cpu / own[1]:9.2f} {memory / own[2]:12.2f}")
+    draw({name: of[-1] for name, of in runs.items()})
+
+
+def draw(runs, width=64):
+    """A line for each run: resident memory over time, all at one scale."""
+    longest, most = max(run["wall"] for run in runs.values()), max(run["rss"] for run in runs.values())
+    print(f"\n  resident memory over {longest:.1f} s; a full block is {most:.0f} MiB")
+    for name, run in runs.items():
+        columns = [0.0] * width
+        for at, memory in run["curve"]:
+            column = min(width - 1, int(at / longest * width))
+            columns[column] = max(columns[column], memory)
+        last = min(width - 1, int(run["wall"] / longest * width))
+        for column in range(1, last + 1):  # nothing was read in it: as before
+            columns[column] = columns[column] or columns[column - 1]
+        line = "".join(" ▁▂▃▄▅▆▇█"[-(-int(memory / most * 800) // 100)] for memory in columns)
+        print(f"  {name.split(',')[0]:16} │{line.rstrip()}")
 
 
 def bars(base, folder, rounds):
@@ -109,6 +126,7 @@ def year(base, folder, _rounds):
     took = measure([*command, os.path.join(folder, "year.csv")])
     wall, cpu, memory = took["wall"], took["cpu"], took["rss"]
     print(f"\nA year of 300,000 trades a day: {wall:.0f} s (mostly the origin's), {cpu:.1f} s CPU, {memory:.1f} MiB")
+    draw({"narrows": took})
 
 
 def tardis(base, folder, rounds):

@@ -48,10 +48,11 @@ def small(base, count=200_000):
 
 
 def measure(command):
-    """Wall and CPU seconds, peak resident MiB and stdout of a command."""
+    """Wall and CPU seconds, resident MiB at most and over time, and stdout of a command."""
     start = time.perf_counter()
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     peak = 0
+    curve = []
     while True:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         if pid:
@@ -62,6 +63,8 @@ def measure(command):
                 for line in text:
                     if line.startswith("VmHWM:"):
                         peak = max(peak, int(line.split()[1]) / 1024)
+                    elif line.startswith("VmRSS:"):
+                        curve.append((time.perf_counter() - start, int(line.split()[1]) / 1024))
         except OSError:
             pass
         time.sleep(0.002)
@@ -70,7 +73,7 @@ def measure(command):
     output = child.stdout.read()
     if child.returncode:
         raise SystemExit(f"{command[0]} ended with {child.returncode}: {output[:300]}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": peak, "out": output}
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "rss": peak, "curve": curve, "out": output}
 
 
 def lines_of(run):

@@ -31,7 +31,7 @@ cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet \
     -p narrows-unpack -p narrows-core -p narrows-sim -p narrows-browser -p narrows-wasm -p narrows-wasm-batches \
     -p narrows-wasm-bars -p narrows-wasm-tables -p wasm-tests \
-    -p narrows-bars -p narrows-jobs -p narrows-tables \
+    -p narrows-bars -p narrows-jobs -p narrows-numbers -p narrows-tables \
     --all-targets -- -D warnings
 cargo clippy --target wasm32-unknown-unknown --quiet -p narrows --lib -- -D warnings
 

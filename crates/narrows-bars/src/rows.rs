@@ -5,6 +5,8 @@
 
 use std::{error::Error, fmt};
 
+use narrows_numbers::digits_at;
+
 use crate::{
     decimal::{BadDecimal, decimal},
     trade::Trade,
@@ -189,14 +191,10 @@ impl AggTrades {
 fn fast(lines: &[u8]) -> Option<(Trade, usize)> {
     let mut at = 0;
     let number = |at: &mut usize| {
-        let start = *at;
-        let mut value = 0_i64;
-        while let Some(digit) = lines.get(*at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-            *at += 1;
-        }
+        let (value, count) = digits_at(&lines[*at..]);
+        *at += count;
         // 18 digits never overflow.
-        ((1..=18).contains(&(*at - start))).then_some((value, *at - start))
+        ((1..=18).contains(&count)).then_some((value as i64, count))
     };
     let comma = |at: &mut usize| {
         let is = lines.get(*at) == Some(&b',');
@@ -287,9 +285,9 @@ fn parse(row: u64, line: &[u8]) -> Result<Trade, BadRow> {
             wrong(
                 column,
                 match error {
-                    BadDecimal::NoNumber => "not a decimal number",
                     BadDecimal::TooManyPlaces => "more than 8 decimal places",
                     BadDecimal::TooLarge => "too large",
+                    _ => "not a decimal number",
                 },
             )
         })

@@ -7,11 +7,9 @@ use arrow_array::{
     TimestampMicrosecondArray, TimestampMillisecondArray, types::Int32Type,
 };
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use narrows_numbers::{BadDecimal, decimal, float, float_at, whole, whole_at};
 
-use crate::{
-    number::{decimal, float, float_at, whole, whole_at},
-    schema::{Column, Kind},
-};
+use crate::schema::{Column, Kind};
 
 /// Most different values of a column of few, in a batch; beyond, the batch ends.
 const DIFFERENT_MAX: usize = 4096;
@@ -296,7 +294,11 @@ impl Data {
                 let none = if field.is_empty() { "empty" } else { "not a number" };
                 values.push(float(field).ok_or(none)?);
             }
-            Self::Decimal(values, scale) => values.push(decimal(field, *scale)?),
+            Self::Decimal(values, scale) => values.push(decimal(field, *scale).map_err(|error| match error {
+                BadDecimal::TooManyPlaces => "more decimal places than the column has",
+                BadDecimal::TooLarge => "more digits than the column has",
+                _ => "not a decimal number",
+            })?),
             Self::Bool(values) => values.push(match field {
                 b"true" | b"True" | b"TRUE" => true,
                 b"false" | b"False" | b"FALSE" => false,

@@ -39,7 +39,6 @@ pub mod binance;
 mod column;
 mod error;
 pub mod gdelt;
-mod number;
 mod parquet_file;
 mod schema;
 mod schema_text;

@@ -1,10 +1,20 @@
-//! Fields to numbers: exact, or refused.
+//! Fields of delimited text to numbers: exact, or refused.
+//!
+//! `_at` reads the number at the beginning of some bytes, for those who have not looked for its end yet;
+//! what is behind it shows whether it is the whole field.
+#![forbid(unsafe_code)]
+
+use std::{error::Error, fmt};
 
 /// Digits that never overflow 64 bits.
 const SAFE_DIGITS: usize = 18;
 
 /// A whole number of 64 bits.
-pub(crate) fn whole(field: &[u8]) -> Option<i64> {
+///
+/// ```
+/// assert_eq!([&b"-7"[..], b"7.0", b"+7"].map(narrows_numbers::whole), [Some(-7), None, None]);
+/// ```
+pub fn whole(field: &[u8]) -> Option<i64> {
     if let Some((value, length)) = whole_at(field)
         && length == field.len()
     {
@@ -27,8 +37,12 @@ pub(crate) fn whole(field: &[u8]) -> Option<i64> {
 }
 
 /// The whole number at the beginning of some bytes, of 18 digits at most, and its length.
+///
+/// ```
+/// assert_eq!(narrows_numbers::whole_at(b"-12,3"), Some((-12, 3)));
+/// ```
 #[inline]
-pub(crate) fn whole_at(bytes: &[u8]) -> Option<(i64, usize)> {
+pub fn whole_at(bytes: &[u8]) -> Option<(i64, usize)> {
     let (is_negative, digits) = signed(bytes);
     let (value, count) = digits_at(digits);
     if !(1..=SAFE_DIGITS).contains(&count) {
@@ -39,8 +53,12 @@ pub(crate) fn whole_at(bytes: &[u8]) -> Option<(i64, usize)> {
 }
 
 /// The digits at the beginning of some bytes as a number, and how many; of more than 18, the number is none.
+///
+/// ```
+/// assert_eq!(narrows_numbers::digits_at(b"61000.27"), (61_000, 5));
+/// ```
 #[inline]
-fn digits_at(bytes: &[u8]) -> (u64, usize) {
+pub fn digits_at(bytes: &[u8]) -> (u64, usize) {
     let (mut value, mut count) = (0_u64, 0);
     while let Some(eight) = bytes[count..].first_chunk() {
         let (more, digits) = eight_at(eight);
@@ -81,7 +99,11 @@ fn eight_at(bytes: &[u8; 8]) -> (u64, usize) {
 }
 
 /// Digits, a point, an exponent; no `inf`, no `nan`, no plus at the beginning.
-pub(crate) fn float(field: &[u8]) -> Option<f64> {
+///
+/// ```
+/// assert_eq!([&b"1e3"[..], b"nan"].map(narrows_numbers::float), [Some(1000.0), None]);
+/// ```
+pub fn float(field: &[u8]) -> Option<f64> {
     if let Some((value, length)) = float_at(field)
         && length == field.len()
     {
@@ -96,8 +118,12 @@ pub(crate) fn float(field: &[u8]) -> Option<f64> {
 /// The number at the beginning of some bytes, and its length: digits with at most one point, where digits and
 /// power of ten are both exact as floats. Then their quotient is rounded once, as it must be (Clinger, "How
 /// to Read Floating Point Numbers Accurately", PLDI 1990).
+///
+/// ```
+/// assert_eq!(narrows_numbers::float_at(b"0.5,x"), Some((0.5, 3)));
+/// ```
 #[inline]
-pub(crate) fn float_at(bytes: &[u8]) -> Option<(f64, usize)> {
+pub fn float_at(bytes: &[u8]) -> Option<(f64, usize)> {
     const EXACT_DIGITS: usize = 15;
     let (is_negative, digits) = signed(bytes);
     let (mut value, mut count) = digits_at(digits);
@@ -130,9 +156,45 @@ const WHOLE_POWERS: [u64; 16] = {
 };
 const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
-/// A decimal number in units of 10 to the minus `scale`, of 38 digits at most.
-pub(crate) fn decimal(field: &[u8], scale: i8) -> Result<i128, &'static str> {
-    const NO_NUMBER: &str = "not a decimal number";
+/// Text that is no decimal number of so many places.
+///
+/// No example: that of [`decimal`] meets one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BadDecimal {
+    /// No digits, or something that is neither a digit nor the one point.
+    NoNumber,
+    /// More places than there may be, zeros at the end included.
+    TooManyPlaces,
+    /// More digits than there may be.
+    TooLarge,
+}
+
+impl fmt::Display for BadDecimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoNumber => "not a decimal number",
+            Self::TooManyPlaces => "more decimal places than there may be",
+            Self::TooLarge => "too large",
+        })
+    }
+}
+
+impl Error for BadDecimal {}
+
+/// Reads `12`, `12.5` or `-0.00000001` in units of 10 to the minus `scale`; of 38 digits at most.
+///
+/// ```
+/// use narrows_numbers::{BadDecimal, decimal};
+///
+/// assert_eq!(decimal(b"-1.5", 2), Ok(-150));
+/// assert_eq!(decimal(b"1.005", 2), Err(BadDecimal::TooManyPlaces), "nothing is rounded");
+/// ```
+///
+/// # Errors
+///
+/// [`BadDecimal`]; nothing becomes 0.
+pub fn decimal(field: &[u8], scale: i8) -> Result<i128, BadDecimal> {
     let (is_negative, digits) = signed(field);
     let (mut value, mut places, mut count) = (0_i128, None, 0);
     for byte in digits {
@@ -141,18 +203,18 @@ pub(crate) fn decimal(field: &[u8], scale: i8) -> Result<i128, &'static str> {
                 if let Some(places) = places {
                     *places += 1;
                     if *places > scale {
-                        return Err("more decimal places than the column has");
+                        return Err(BadDecimal::TooManyPlaces);
                     }
                 }
                 count += 1;
                 value = tenfold(value)? + i128::from(byte - b'0');
             }
             (b'.', places @ None) if count > 0 => *places = Some(0),
-            _ => return Err(NO_NUMBER),
+            _ => return Err(BadDecimal::NoNumber),
         }
     }
     if count == 0 || places == Some(0) {
-        return Err(NO_NUMBER);
+        return Err(BadDecimal::NoNumber);
     }
     for _ in places.unwrap_or(0)..scale {
         value = tenfold(value)?;
@@ -161,9 +223,9 @@ pub(crate) fn decimal(field: &[u8], scale: i8) -> Result<i128, &'static str> {
 }
 
 /// Ten times a number of fewer than 38 digits.
-fn tenfold(value: i128) -> Result<i128, &'static str> {
+fn tenfold(value: i128) -> Result<i128, BadDecimal> {
     const LARGEST: i128 = 10_i128.pow(37);
-    if value < LARGEST { Ok(value * 10) } else { Err("more digits than the column has") }
+    if value < LARGEST { Ok(value * 10) } else { Err(BadDecimal::TooLarge) }
 }
 
 fn signed(field: &[u8]) -> (bool, &[u8]) {
