@@ -10,6 +10,7 @@ use arrow_ipc::reader::StreamReader;
 use bytes::Bytes;
 use narrows_tables::read_about;
 use native_tests::{Origin, files, get, narrows};
+use serde_json::Value;
 
 const DAY: &str = "/with/trades=3000/data/spot/daily/aggTrades/BTCUSDT/BTCUSDT-aggTrades-2024-01-31.zip";
 
@@ -84,6 +85,33 @@ fn a_schema_of_the_users_own_is_a_file() {
     assert!(refused(&["--rejected", "x"]).contains("--schema"));
     fs::write(schema, "flaot64 a").unwrap();
     assert!(refused(&["--schema", schema]).contains("line 1, \"flaot64\": no kind of column"));
+}
+
+#[test]
+fn memory_is_watched_by_every_job() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let lines = scratch.path().join("memory.jsonl");
+    let url = origin.url("/bytes/3000000?rate=2000000");
+    let days = ["--symbol", "BTCUSDT", "--from", "2024-01-01", "--to", "2024-01-01", "--threshold-dbps", "250"];
+    let base = origin.url("/with/trades=3000");
+    for job in [&["get", "--discard", &url][..], &[&["bars", "--base", &base][..], &days].concat()] {
+        let output = narrows(&[job, &["--watch-memory", lines.to_str().unwrap()]].concat()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(&lines).unwrap();
+        let readings: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let first = &readings[0];
+        assert!(first["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20), "{first}");
+        assert!(first["budget_bytes"].as_u64().is_some_and(|bytes| bytes > 32 << 20), "{first}");
+        assert_eq!(first["growth_bytes_per_minute"], Value::Null, "of one reading");
+        fs::remove_file(&lines).unwrap();
+    }
+    let output = narrows(&["get", "--discard", &url, "--watch-memory", "-"]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("memory: ") && stderr.contains(" MiB charged, "), "{stderr}");
+    let full = narrows(&["get", "--discard", &url, "--watch-memory", "/dev/full"]).output().unwrap();
+    assert!(full.status.success(), "a watch that cannot be written ends no job");
+    assert!(String::from_utf8_lossy(&full.stderr).contains("--watch-memory /dev/full: No space left"));
 }
 
 #[test]

@@ -110,6 +110,35 @@ fn a_key_is_sent_and_never_shown() {
 }
 
 #[test]
+fn a_key_that_is_refused_is_not_tried_on_a_thousand_files() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let base = origin.url("/with/rows=100&key=TD.right");
+    let symbols = (0..40).map(|number| format!("COIN{number}")).collect::<Vec<_>>().join(",");
+    let out = scratch.path().join("out");
+    let fixed = ["--type", "trades", "--base", &base, "--out", out.to_str().unwrap(), "--symbol", &symbols];
+    let run = |from: &str, key: Option<&str>| {
+        let days = ["--from", from, "--to", "2024-01-30"];
+        let mut command = command(&[&fixed[..], &days].concat());
+        command.envs(key.map(|key| ("TARDIS_API_KEY", key)));
+        let output = command.output().unwrap();
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let count = |name: &str| summary[name].as_u64().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), [count("done"), count("failed"), count("cancelled")], stderr)
+    };
+    let (status, [done, failed, cancelled], stderr) = run("2024-01-02", Some("TD.wrong"));
+    assert_eq!((status, done, failed + cancelled), (Some(1), 0, 29 * 40), "{stderr}");
+    assert!((12..40).contains(&failed), "{failed} were asked for: {stderr}");
+    assert_eq!(stderr.matches("nothing more is asked for: is the key right").count(), 1, "{stderr}");
+    // Where some are given, others are refused for reasons of their own.
+    let (status, [done, failed, cancelled], stderr) = run("2024-01-29", None);
+    assert_eq!((status, done, failed, cancelled), (Some(1), 0, 2 * 40, 0), "without a key: {stderr}");
+    let (status, [done, failed, _], _) = run("2024-01-29", Some("TD.right"));
+    assert_eq!((status, done, failed), (Some(0), 2 * 40, 0));
+}
+
+#[test]
 fn missing_empty_and_failed_are_told_apart() {
     let origin = Origin::start(&[]);
     let scratch = tempfile::tempdir().unwrap();

@@ -149,6 +149,9 @@ pub(crate) struct ReportingArgs {
     /// Progress on stderr
     #[arg(long, default_value = "auto")]
     pub(crate) progress: ProgressArg,
+    /// Write every second what the process takes and how fast that grows, as JSON lines; - is stderr
+    #[arg(long, value_name = "FILE")]
+    pub(crate) watch_memory: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]

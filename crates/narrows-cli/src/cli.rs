@@ -92,6 +92,7 @@ Examples:
 The key is read from TARDIS_API_KEY or --key-file; without one, the first day of each month is free.
 Files are at DIR/exchange=E/data_type=T/date=D/SYMBOL.parquet, whole or not at all. A second run takes
 only those that are not there. Days without data answer 404 and are counted as missing, not as failed.
+Where a key is given and the first 12 files are refused (401, 403), nothing more is asked for.
 
 Exit status: 0 all done, there or missing, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
 

@@ -87,6 +87,7 @@ fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usa
         columns: gdelt.columns,
         transfer_bytes: ZIP_BYTES,
         may_be_missing: gdelt.master.is_none(),
+        one_key: None,
         list: gdelt.master.map(Into::into),
     };
     table_job::run(job, &gdelt.rows, gdelt.transfers, &gdelt.reporting)

@@ -47,6 +47,7 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
             columns: get.tables.columns,
             transfer_bytes: ZIP_BYTES,
             may_be_missing: false,
+            one_key: None,
         };
         return table_job::run(job, &get.tables.rows, get.transfers, &get.reporting);
     }

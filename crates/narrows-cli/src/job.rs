@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{
     StreamExt,
-    future::{Either, join, select},
+    future::{Either, join3, select},
 };
 use narrows::{
     Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, Stats, TempSpool, Window,
@@ -35,6 +35,7 @@ use crate::{
     tables::{TableRules, Tally},
     terminal::tell,
     units::human,
+    watch::Watch,
 };
 
 /// Most bytes of an archive in a temporary file.
@@ -75,7 +76,8 @@ pub(crate) struct Ended {
 }
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
-    run_driven(reporting, drive(job, reporting.report.clone(), reporting.progress))
+    let watch = Watch::open(reporting.watch_memory.as_deref())?;
+    run_driven(reporting, drive(job, reporting.report.clone(), reporting.progress, watch))
 }
 
 /// Runs what drives a job, prints the summary, and says how the command ends.
@@ -134,7 +136,7 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
     }
 }
 
-async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<Ended, Usage> {
+async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch) -> Result<Ended, Usage> {
     let Job { sources, finite, options, guard, client, budget, output, list, aside, tables } = job;
     let options = options.guard(guard.clone());
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
@@ -159,7 +161,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
     sink.protect(report.as_deref());
     window = window.observed_by(Told(recorder.clone()));
     if let Some(tables) = &tables {
-        window.observe(Tally(tables.clone()));
+        window.observe(Tally::new(tables.clone(), handle.clone()));
     }
     let bytes_max = options.file_size_max.min(SPOOL_BYTES_MAX);
     let respooler = for_spooled.and_then(|budget| {
@@ -194,13 +196,15 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg) -> Result<En
         hinted = hint(&handle, needed);
     };
     // Progress is shown until the work is done.
-    select(pin!(work), pin!(join(progress::show(handle.clone(), how), early))).await;
+    let shown = join3(progress::show(handle.clone(), how), watch.run(handle.clone()), early);
+    select(pin!(work), pin!(shown)).await;
     progress::clear(how);
     if !hinted {
         hint(&handle, needed);
     }
     let interrupted = *context.cancelled.borrow();
-    if finite && (interrupted || context.unread.load(Relaxed)) {
+    let gave_up = tables.as_ref().is_some_and(|tables| tables.gave_up());
+    if finite && (interrupted || gave_up || context.unread.load(Relaxed)) {
         window.cancel_list().await;
     }
     let stats = window.stats();

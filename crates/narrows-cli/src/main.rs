@@ -23,6 +23,7 @@ mod tables;
 mod tardis;
 mod terminal;
 mod units;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -36,6 +36,8 @@ pub(crate) struct TableJob {
     pub(crate) transfer_bytes: u64,
     /// A 404 is a file that was never published, unless the user says otherwise.
     pub(crate) may_be_missing: bool,
+    /// Where one key is for all sources: what to do if it is refused. The job then ends early.
+    pub(crate) one_key: Option<&'static str>,
 }
 
 /// Makes the tables that are not there yet.
@@ -45,8 +47,7 @@ pub(crate) fn run(
     mut transfers: TransferArgs,
     reporting: &ReportingArgs,
 ) -> Result<Exit, Usage> {
-    let TableJob { sources, finite, list, directory, form, schemas, plan, columns, transfer_bytes, may_be_missing } =
-        job;
+    let TableJob { sources, finite, list, directory, form, schemas, plan, columns, transfer_bytes, .. } = job;
     let columns = (!columns.is_empty()).then_some(columns);
     for schema in &schemas {
         // Now, rather than at the first file.
@@ -55,12 +56,12 @@ pub(crate) fn run(
     let room = Room::of(&transfers, form, &schemas, transfer_bytes);
     transfers.limit.get_or_insert(room.limit());
     let mut options = transfers.options(true).sha256(true);
-    if may_be_missing && transfers.not_found.is_none() {
+    if job.may_be_missing && transfers.not_found.is_none() {
         options.not_found = NotFound::Skip;
     }
     let aside = room.aside(options.limit)?;
     let skips = rows.on_bad_row == OnBadRowArg::Skip;
-    let rules = Arc::new(TableRules::new(form, plan, columns, skips, rows.rejected.as_deref())?);
+    let rules = Arc::new(TableRules::new(form, plan, columns, skips, rows.rejected.as_deref(), job.one_key)?);
     let (there, within) = (rules.clone(), directory.clone());
     let sources = sources.filter(move |line| ready(!line.as_ref().is_ok_and(|source| there.is_there(&within, source))));
     let (client, budget) = (transfers.client(usize::MAX, &options)?, transfers.budget());

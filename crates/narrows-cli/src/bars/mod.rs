@@ -8,7 +8,7 @@ use std::{collections::HashSet, pin::pin, sync::Arc};
 
 use futures_util::{
     StreamExt,
-    future::{Either, select},
+    future::{Either, join, select},
 };
 use narrows::{Client, DefaultClock, NotFound, Options, OptionsError, Order, Window};
 use narrows_jobs::bars::{
@@ -26,6 +26,7 @@ use crate::{
     list, progress,
     record::{BarsSummary, Recorder, Told},
     terminal::tell,
+    watch::Watch,
 };
 
 /// Transfers at once where nothing is said: files are read one after another, so more would only wait.
@@ -167,6 +168,7 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     let rejected = bars.rows.rejected.as_deref();
     let mut output = BarOutput::open(&place, &rules.thresholds, &kept, rejected, recorder.clone())?;
 
+    let watch = Watch::open(bars.reporting.watch_memory.as_deref())?;
     let (mut missing_files, mut unproven_files) = (Vec::new(), Vec::new());
     let ended = {
         let tell_of = |event: Event<'_>| match event {
@@ -178,10 +180,10 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
             _ => {}
         };
         let work = pin!(run_job(&mut window, &expected, &mut pipeline, &mut output, tell_of));
-        let shown = pin!(progress::show(handle.clone(), bars.reporting.progress));
-        match select(work, shown).await {
+        let shown = progress::show(handle.clone(), bars.reporting.progress);
+        match select(work, pin!(join(shown, watch.run(handle.clone())))).await {
             Either::Left((ended, _)) => ended,
-            Either::Right(((), work)) => work.await,
+            Either::Right((_, work)) => work.await,
         }
     };
     progress::clear(bars.reporting.progress);

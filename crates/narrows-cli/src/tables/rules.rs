@@ -6,15 +6,18 @@ use std::{
     io::{self, Write},
     path::Path,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use narrows::{Observer, Outcome, Report, Source, text::public_url};
+use narrows::{DefaultClock, FailureKind, Handle, Observer, Outcome, Report, Source, text::public_url};
 use narrows_tables::{BadRow, Form, Schema};
 
-use crate::record::{DaySummary, TablesSummary};
+use crate::{
+    record::{DaySummary, TablesSummary},
+    terminal::tell,
+};
 
 /// The table of a source, given the source's key, which is its path below the output.
 pub(crate) type Plan = Box<dyn Fn(&str) -> Option<Schema> + Send + Sync>;
@@ -30,6 +33,11 @@ pub(crate) struct TableRules {
     /// Where they are written to, each with the reason.
     rejected: Mutex<Option<File>>,
     rejected_rows: AtomicU64,
+    /// Where one key is for all sources: what to do if it is refused.
+    one_key: Option<&'static str>,
+    refusals: AtomicU64,
+    is_any_done: AtomicBool,
+    gave_up: AtomicBool,
     days: Mutex<BTreeMap<(String, String), DaySummary>>,
 }
 
@@ -40,10 +48,27 @@ impl TableRules {
         columns: Option<Vec<String>>,
         skips_bad_rows: bool,
         rejected: Option<&Path>,
+        one_key: Option<&'static str>,
     ) -> io::Result<Self> {
         let rejected = Mutex::new(rejected.map(File::create).transpose()?);
-        let (rejected_rows, days) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { form, plan, columns, skips_bad_rows, rejected, rejected_rows, days })
+        Ok(Self {
+            form,
+            plan,
+            columns,
+            skips_bad_rows,
+            rejected,
+            rejected_rows: AtomicU64::default(),
+            one_key,
+            refusals: AtomicU64::default(),
+            is_any_done: AtomicBool::default(),
+            gave_up: AtomicBool::default(),
+            days: Mutex::default(),
+        })
+    }
+
+    /// Whether the job was ended because everything was refused.
+    pub(crate) fn gave_up(&self) -> bool {
+        self.gave_up.load(Relaxed)
     }
 
     /// Where the table of a source goes, below the output.
@@ -110,13 +135,43 @@ impl TableRules {
     }
 }
 
-/// Counts how sources end.
-pub(crate) struct Tally(pub(crate) std::sync::Arc<TableRules>);
+/// Refusals (401, 403) before anything was done after which nothing more is asked for, where one key is for all.
+const REFUSALS_MAX: u64 = 12;
+
+/// Counts how sources end; and ends the job where everything is refused.
+pub(crate) struct Tally {
+    rules: Arc<TableRules>,
+    window: Handle<DefaultClock>,
+}
+
+impl Tally {
+    pub(crate) fn new(rules: Arc<TableRules>, window: Handle<DefaultClock>) -> Self {
+        Self { rules, window }
+    }
+
+    fn refused(&self) {
+        let Some(advice) = self.rules.one_key else { return };
+        let refusals = self.rules.refusals.fetch_add(1, Relaxed) + 1;
+        if refusals != REFUSALS_MAX || self.rules.is_any_done.load(Relaxed) {
+            return;
+        }
+        tell(format_args!("narrows: the first {refusals} files were refused, so nothing more is asked for: {advice}"));
+        self.rules.gave_up.store(true, Relaxed);
+        // Not from here, where the window is telling.
+        let window = self.window.clone();
+        tokio::spawn(async move { window.cancel() });
+    }
+}
 
 impl Observer for Tally {
     fn ended(&self, report: &Report) {
+        match &report.outcome {
+            Outcome::Done(_) => self.rules.is_any_done.store(true, Relaxed),
+            Outcome::Failed(failure) if matches!(failure.kind, FailureKind::Status(401 | 403)) => self.refused(),
+            _ => {}
+        }
         let Some(path) = &report.key else { return };
-        self.0.count(path, |day| match report.outcome {
+        self.rules.count(path, |day| match report.outcome {
             Outcome::Done(_) => day.done += 1,
             Outcome::Skipped => day.missing += 1,
             Outcome::Failed(_) => day.failed += 1,

@@ -19,6 +19,9 @@ use crate::{
 /// Bytes that a transfer of gzip takes, about.
 const GZIP_BYTES: u64 = 2 << 20;
 
+/// Said where a key is refused. Without one, most days are, and some are free.
+const REFUSED: &str = "is the key right, and for these data? It is read from TARDIS_API_KEY or --key-file";
+
 pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
     if tardis.to < tardis.from {
         return Err(Usage("--to is before --from".into()));
@@ -28,7 +31,9 @@ pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
         list::print(request.files().map(|file| file.url));
         return Ok(Exit::Success);
     }
-    let headers: Arc<[_]> = tardis.transfers.header.iter().cloned().chain(key(&tardis)?).collect();
+    let key = key(&tardis)?;
+    let one_key = key.is_some().then_some(REFUSED);
+    let headers: Arc<[_]> = tardis.transfers.header.iter().cloned().chain(key).collect();
     let form = tardis.format;
     let sources = request.files().map(move |file| {
         let path = file.path(form.extension());
@@ -45,6 +50,7 @@ pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
         columns: tardis.columns,
         transfer_bytes: GZIP_BYTES,
         may_be_missing: true, // a day without data
+        one_key,
     };
     table_job::run(job, &tardis.rows, tardis.transfers, &tardis.reporting)
 }
