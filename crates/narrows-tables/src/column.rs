@@ -48,7 +48,8 @@ enum Data {
 /// A value of a column of few.
 struct Value {
     text: Box<str>,
-    /// Its first bytes as a number, and which of its bits count; none do of a longer value.
+    /// Its first bytes as a number, and which of its bits count: none do of a longer value, nor of one that has
+    /// to be quoted, which unquoted is more than one field.
     word: u128,
     mask: u128,
 }
@@ -56,7 +57,8 @@ struct Value {
 impl Value {
     fn new(text: &str) -> Self {
         let mut bytes = [0; size_of::<u128>()];
-        let mask = match bytes.get_mut(..text.len()) {
+        let is_plain = !text.contains([',', '\t', '"', '\n', '\r']);
+        let mask = match bytes.get_mut(..text.len()).filter(|_| is_plain) {
             Some(short) => {
                 short.copy_from_slice(text.as_bytes());
                 u128::MAX.checked_shr(128 - 8 * text.len() as u32).unwrap_or(0)
@@ -173,37 +175,38 @@ impl Builder {
         let Self { column, data, present } = self;
         let ends = |length: usize| (bytes.get(length) == Some(&plain.end)).then_some(length);
         let known = match data {
-            _ if column.expected.is_some() && !matches!(data, Data::Few { .. }) => None,
-            Data::Whole(values) if let Some((value, length)) = whole_at(bytes) => {
-                let length = ends(length)?;
-                values.push(value);
-                Some(length)
-            }
-            Data::Float(values) if let Some((value, length)) = float_at(bytes) => {
-                let length = ends(length)?;
-                values.push(value);
-                Some(length)
-            }
+            Data::Few { keys, values, last } => near(values, *last, bytes, plain.end).map(|at| {
+                *last = at;
+                keys.push(at as i32);
+                values[at].text.len()
+            }),
+            _ if column.expected.is_some() => None,
+            Data::Whole(values) => match whole_at(bytes) {
+                Some((value, length)) => {
+                    let length = ends(length)?;
+                    values.push(value);
+                    Some(length)
+                }
+                None => None,
+            },
+            Data::Float(values) => match float_at(bytes) {
+                Some((value, length)) => {
+                    let length = ends(length)?;
+                    values.push(value);
+                    Some(length)
+                }
+                None => None,
+            },
             Data::Text { bytes: text, ends } => {
                 let (length, is_ascii) = plain.length(bytes)?;
+                if !is_ascii {
+                    utf8(&bytes[..length]).ok()?;
+                }
                 let is_there = length > 0 || !column.is_nullable;
-                if is_there {
-                    if !is_ascii {
-                        utf8(&bytes[..length]).ok()?;
-                    }
+                is_there.then(|| {
                     text.extend_from_slice(&bytes[..length]);
                     ends.push(text.len() as i32);
-                    Some(length)
-                } else {
-                    None
-                }
-            }
-            Data::Few { keys, values, last } => {
-                let at = near(values, *last, bytes, plain.end);
-                at.map(|at| {
-                    *last = at;
-                    keys.push(at as i32);
-                    values[at].text.len()
+                    length
                 })
             }
             _ => None,

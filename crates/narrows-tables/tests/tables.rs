@@ -327,6 +327,16 @@ fn rows_that_do_not_fit_say_where_and_why_and_the_others_are_kept() {
 }
 
 #[test]
+fn a_known_value_that_has_to_be_quoted_is_not_one_without_its_quotes() {
+    let columns = vec![Column::new("side", Kind::Dictionary), Column::new("note", Kind::Utf8)];
+    let schema = Schema::new("s", Separator::Comma, Header::None, columns);
+    let text = "\"a,b\",some note behind it\na,b,some note behind it\nc,some note behind it\n";
+    let (rows, bad, _) = read(&schema, None, text.as_bytes(), &mut || usize::MAX);
+    assert_eq!(rows.iter().map(|row| row[0].as_deref()).collect::<Vec<_>>(), [Some("a,b"), Some("c")]);
+    assert_eq!(bad, ["row 2, \"a,b,some note behind it\": 3 columns, 2 are expected"]);
+}
+
+#[test]
 fn files_one_after_another_have_rows_and_headers_of_their_own() {
     let columns = vec![Column::new("a", Kind::Int64), Column::new("b", Kind::Int64)];
     let schema = Schema::new("h", Separator::Comma, Header::Required, columns);
