@@ -55,3 +55,34 @@ fn columns_are_those_asked_for_and_mistakes_are_said() {
     assert!(gdelt(&["--base", &base, "--out", out, "--columns", "colour"]).2.contains("no column \"colour\""));
     assert!(gdelt(&["--base", &base]).2.contains("tables need a directory"));
 }
+
+#[test]
+fn days_of_the_first_edition_become_tables_of_their_own_columns() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let (base, out) = (origin.url(""), scratch.path().to_str().unwrap());
+    let run = |kind: &str, from: &str, to: &str| {
+        let days = ["gdelt", "--edition", "1.0", "--type", kind, "--from", from, "--to", to, "--base", &base];
+        let format = ["--out", out, "--format", "parquet", "--summary", "json"];
+        let output = narrows(&[&days[..], &format].concat()).output().unwrap();
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), summary["done"].as_u64(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (status, done, stderr) = run("export", "2013-03-30", "2013-04-02");
+    assert_eq!((status, done), (Some(0), Some(3)), "{stderr}");
+    let about = |name: &str| read_about(Bytes::from(fs::read(scratch.path().join(name)).unwrap())).unwrap();
+    let (month, day) = ("data_type=export/date=2013-03/201303", "data_type=export/date=2013-04-01/20130401");
+    assert_eq!(about(&format!("{month}.parquet")).0, "gdelt.export_v1", "57 columns");
+    let (table, of) = about(&format!("{day}.parquet"));
+    assert_eq!((&*table, of.rows), ("gdelt.export_v1_url", 300));
+    assert_eq!(run("export", "2013-03-30", "2013-04-02").1, Some(0), "they are there");
+    for (kind, table) in [("gkg", "gdelt.gkg_v1"), ("gkg-counts", "gdelt.gkg_v1_counts")] {
+        assert_eq!(run(kind, "2020-01-01", "2020-01-01").0, Some(0));
+        let name = kind.replace('-', "_");
+        let path = format!("data_type={name}/date=2020-01-01/20200101.parquet");
+        assert_eq!((about(&path).0.as_str(), about(&path).1.rows), (table, 100), "with or without a header");
+    }
+    let (status, _, stderr) = run("mentions", "2020-01-01", "2020-01-01");
+    assert_eq!(status, Some(2));
+    assert!(stderr.contains("GDELT 1.0 has no mentions"), "{stderr}");
+}

@@ -4,7 +4,10 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPolicy, fetch::Profile, unpack};
-use narrows_jobs::calendar::{Day, day};
+use narrows_jobs::{
+    calendar::{Day, day},
+    gdelt::{Content, Edition},
+};
 use narrows_tables::Form;
 
 use crate::{
@@ -222,13 +225,16 @@ pub(crate) struct GdeltArgs {
     pub(crate) to: Day,
     /// Which table
     #[arg(long = "type", value_name = "TYPE", default_value = "export")]
-    pub(crate) table: Table,
+    pub(crate) content: ContentArg,
+    /// Which of the two; of 1.0, events before April 2013 are in files of a month or a year, taken whole
+    #[arg(long, default_value = "2.0")]
+    pub(crate) edition: EditionArg,
     /// The feed of translated articles
     #[arg(long)]
     pub(crate) translation: bool,
-    /// Where the files are
-    #[arg(long, value_name = "URL", default_value = "http://data.gdeltproject.org/gdeltv2")]
-    pub(crate) base: String,
+    /// Where the files are [default: http://data.gdeltproject.org, for 2.0 its /gdeltv2]
+    #[arg(long, value_name = "URL")]
+    pub(crate) base: Option<String>,
     /// Take the slots from a master list, a file or an address, and check their sizes and MD5
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) master: Option<String>,
@@ -253,10 +259,42 @@ pub(crate) struct GdeltArgs {
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Table {
+pub(crate) enum ContentArg {
     Export,
     Mentions,
     Gkg,
+    /// Of 1.0
+    GkgCounts,
+}
+
+impl From<ContentArg> for Content {
+    fn from(content: ContentArg) -> Self {
+        match content {
+            ContentArg::Export => Self::Export,
+            ContentArg::Mentions => Self::Mentions,
+            ContentArg::Gkg => Self::Gkg,
+            ContentArg::GkgCounts => Self::GkgCounts,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+pub(crate) enum EditionArg {
+    /// A file a day, since 1979
+    #[value(name = "1.0")]
+    One,
+    /// A file every 15 minutes, since 2015
+    #[value(name = "2.0")]
+    Two,
+}
+
+impl From<EditionArg> for Edition {
+    fn from(edition: EditionArg) -> Self {
+        match edition {
+            EditionArg::One => Self::One,
+            EditionArg::Two => Self::Two,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]

@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// Serve files over HTTP on 127.0.0.1 for demos, tests and benchmarks
     #[command(after_help = ORIGIN_HELP)]
     Origin(OriginArgs),
-    /// Download days of GDELT 2.0, count the rows, write them as TSV
+    /// Download days of GDELT, count the rows, write them as TSV or as typed tables
     #[command(after_help = GDELT_EXAMPLES)]
     Gdelt(GdeltArgs),
     /// Make range bars of aggregate trades: days and months of Binance, or files of your own
@@ -67,7 +67,10 @@ Examples:
   narrows gdelt --from 2026-01-01 --to 2026-01-31 --type gkg --format parquet --out slots \\
       --columns GKGRECORDID,V2.1DATE,V1THEMES --on-bad-row skip
 
-Each day has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
+  narrows gdelt --edition 1.0 --type export --from 2013-01-01 --to 2013-12-31 --format parquet --out events
+  narrows gdelt --from 2026-01-01 --to 2026-12-31 --out new --master http://data.gdeltproject.org/gdeltv2/lastupdate.txt
+
+Each day of 2.0 has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
 
 const BARS_EXAMPLES: &str = "\
 Examples:

@@ -7,7 +7,10 @@ use std::{
 };
 
 use narrows::memory;
-use narrows_jobs::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::{
+    calendar::Day,
+    gdelt::{SLOTS, slot_name},
+};
 
 use crate::{
     args::DemoArgs,

@@ -1,14 +1,17 @@
-//! `narrows gdelt`: days of GDELT 2.0, from their dates or from a master list.
+//! `narrows gdelt`: days of GDELT, from their dates or from a master list.
 
 use std::{path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream};
 use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::public_url};
-use narrows_jobs::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::{
+    calendar::Day,
+    gdelt::{self, Content},
+};
 use narrows_tables::{Form, gdelt::schema};
 
 use crate::{
-    args::{GdeltArgs, Table},
+    args::{ContentArg, EditionArg, GdeltArgs},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
@@ -17,14 +20,13 @@ use crate::{
     table_job::{self, TableJob, ZIP_BYTES},
 };
 
-fn table_name(table: Table, translation: bool) -> &'static str {
-    match (table, translation) {
-        (Table::Export, false) => "export.CSV",
-        (Table::Mentions, false) => "mentions.CSV",
-        (Table::Gkg, false) => "gkg.csv",
-        (Table::Export, true) => "translation.export.CSV",
-        (Table::Mentions, true) => "translation.mentions.CSV",
-        (Table::Gkg, true) => "translation.gkg.csv",
+impl GdeltArgs {
+    fn base(&self) -> &str {
+        let base = self.base.as_deref().unwrap_or(match self.edition {
+            EditionArg::One => "http://data.gdeltproject.org",
+            EditionArg::Two => "http://data.gdeltproject.org/gdeltv2",
+        });
+        base.trim_end_matches('/')
     }
 }
 
@@ -33,11 +35,11 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         return Err(Usage("--to is before --from".into()));
     }
     let sources = match gdelt.master.as_deref() {
-        None => by_date(&gdelt),
+        None => by_date(&gdelt)?,
         Some(master) if master.starts_with("http://") || master.starts_with("https://") => {
             by_remote_list(&gdelt, master.to_owned())?
         }
-        Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt))?,
+        Some(master) => list::from_file(Path::new(master), &gdelt.transfers.header, filter(&gdelt)?)?,
     };
     if let Some(form) = gdelt.format.form() {
         return as_tables(gdelt, form, sources);
@@ -67,23 +69,28 @@ fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usa
     let Some(directory) = gdelt.out else {
         return Err(Usage("tables need a directory: --out DIR".into()));
     };
-    let name = match gdelt.table {
-        Table::Export => "export",
-        Table::Mentions => "mentions",
-        Table::Gkg => "gkg",
-    };
-    let schema = schema(name).ok_or_else(|| Usage(format!("no table is known for {name}")))?;
+    let content = gdelt.content.into();
     let with_path = move |source: Source| {
-        let path = format!("{}.{}", table_path(name, &source.url), form.extension());
+        let path = format!("{}.{}", gdelt::table_path(content, &name_of(&source.url)), form.extension());
         source.key(path)
+    };
+    let table_of = move |path: &str| schema(gdelt::table_of(content, path.rsplit('/').next().unwrap_or_default()));
+    let one = gdelt.edition == EditionArg::One;
+    let names: &[&str] = match gdelt.content {
+        ContentArg::Export if one => &["export_v1", "export_v1_url"],
+        ContentArg::Export => &["export"],
+        ContentArg::Mentions => &["mentions"],
+        ContentArg::Gkg if one => &["gkg_v1"],
+        ContentArg::Gkg => &["gkg"],
+        ContentArg::GkgCounts => &["gkg_v1_counts"],
     };
     let job = TableJob {
         sources: Box::pin(sources.map(move |line| line.map(with_path))),
         finite: gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file()),
         directory,
         form,
-        schemas: vec![schema.clone()],
-        plan: Box::new(move |_| Some(schema.clone())),
+        schemas: names.iter().filter_map(|name| schema(name)).collect(),
+        plan: Box::new(table_of),
         columns: gdelt.columns,
         transfer_bytes: ZIP_BYTES,
         may_be_missing: gdelt.master.is_none(),
@@ -93,41 +100,33 @@ fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usa
     table_job::run(job, &gdelt.rows, gdelt.transfers, &gdelt.reporting)
 }
 
-/// Where the table of a slot goes, but for the extension: `data_type=export/date=2026-01-01/20260101001500`.
-fn table_path(table: &str, url: &str) -> String {
-    let name = name_of(url);
-    let stamp = name.split('.').next().unwrap_or_default();
-    let date = match (stamp.get(..4), stamp.get(4..6), stamp.get(6..8)) {
-        (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
-        _ => "unknown".into(),
-    };
-    let translation = if name.contains(".translation.") { ".translation" } else { "" };
-    format!("data_type={table}/date={date}/{stamp}{translation}")
-}
-
-fn by_date(gdelt: &GdeltArgs) -> Sources {
-    let table = table_name(gdelt.table, gdelt.translation);
-    let base = gdelt.base.trim_end_matches('/').to_owned();
-    let (from, to) = (gdelt.from, gdelt.to);
+fn by_date(gdelt: &GdeltArgs) -> Result<Sources, Usage> {
+    let base = gdelt.base().to_owned();
     let headers: Arc<[_]> = gdelt.transfers.header.clone().into();
-    let slots = from.to(to).flat_map(|day| (0..SLOTS).map(move |slot| (day, slot)));
-    Box::pin(stream::iter(slots.map(move |(day, slot)| {
-        let url = format!("{base}/{}", slot_name(day, slot, table));
-        Ok(Source::new(url).headers(headers.clone()))
-    })))
+    let (edition, content) = (gdelt.edition.into(), gdelt.content.into());
+    let names = gdelt::files(edition, content, gdelt.translation, gdelt.from, gdelt.to);
+    let none = "GDELT 1.0 has no mentions and no translated files, 2.0 no counts: see --edition";
+    let names = names.ok_or_else(|| Usage(none.into()))?;
+    let source = move |name| Ok(Source::new(format!("{base}/{name}")).headers(headers.clone()));
+    Ok(Box::pin(stream::iter(names.map(source))))
 }
 
 /// Whether a line of a master list is of the days and the table asked for.
-fn filter(gdelt: &GdeltArgs) -> impl FnMut(&Line) -> bool + Send + 'static {
-    let ending = format!(".{}.zip", table_name(gdelt.table, gdelt.translation));
+fn filter(gdelt: &GdeltArgs) -> Result<impl FnMut(&Line) -> bool + Send + 'static, Usage> {
+    let table = match gdelt.edition {
+        EditionArg::One => None,
+        EditionArg::Two => Content::from(gdelt.content).of_slots(gdelt.translation),
+    };
+    let table = table.ok_or_else(|| Usage("master lists are of GDELT 2.0, which has no counts".into()))?;
+    let ending = format!(".{table}.zip");
     let stamp = |day: Day| u64::from(day.year) * 10_000 + u64::from(day.month * 100 + day.day);
     let days = stamp(gdelt.from)..=stamp(gdelt.to);
-    move |line| {
+    Ok(move |line: &Line| {
         let Ok(source) = line else { return true }; // fails, rather than being passed over
         let name = source.url.rsplit('/').next().unwrap_or_default();
         let day = name.strip_suffix(ending.as_str()).filter(|stamp| stamp.len() == 14).and_then(|stamp| stamp.get(..8));
         day.and_then(|day| day.parse().ok()).is_some_and(|day: u64| days.contains(&day))
-    }
+    })
 }
 
 /// Scheme, host and port, as the address has them.
@@ -139,12 +138,12 @@ fn origin_of(url: &str) -> &str {
 
 /// Downloads the list itself through a window of one, and reads it while it streams.
 fn by_remote_list(gdelt: &GdeltArgs, url: String) -> Result<Sources, Usage> {
-    let keep = filter(gdelt);
+    let keep = filter(gdelt)?;
     let source = Source::new(url.as_str()).headers(gdelt.transfers.header.clone());
     // Beside the job's budget and its runtime: the list must not wait for the slots, nor they for it.
     // The list says where the slots are: credentials go only where the user has said they belong.
     let own = origin_of(&url).to_owned();
-    let base = origin_of(&gdelt.base).to_owned();
+    let base = origin_of(gdelt.base()).to_owned();
     let belongs = move |source: &Source| [own.as_str(), base.as_str()].contains(&origin_of(&source.url));
     // A list that is not there is no empty one, whatever a missing slot is.
     let options = gdelt.transfers.options(false).limit(1).not_found(NotFound::Fail);

@@ -1,4 +1,4 @@
-//! Days and months, and the names of GDELT's files on them.
+//! Days and months.
 
 use std::fmt;
 
@@ -90,24 +90,6 @@ pub fn day(text: &str) -> Result<Day, String> {
     }
 }
 
-/// Slots of 15 minutes in a day.
-///
-/// No example: it is a number.
-pub const SLOTS: u32 = 96;
-
-/// The file's name for a slot, as GDELT has it: note the case.
-///
-/// ```
-/// use narrows_jobs::calendar::{day, slot_name};
-///
-/// assert_eq!(slot_name(day("2026-04-03")?, 40, "export.CSV"), "20260403100000.export.CSV.zip");
-/// # Ok::<_, String>(())
-/// ```
-pub fn slot_name(day: Day, slot: u32, table: &str) -> String {
-    let Day { year, month, day } = day;
-    format!("{year:04}{month:02}{day:02}{:02}{:02}00.{table}.zip", slot / 4, slot % 4 * 15)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,12 +108,5 @@ mod tests {
         assert_eq!(first.to(last).count() as u32, last.since_1970() - first.since_1970() + 1);
         assert_eq!(last.to(first).count(), 0);
         assert_eq!(day("2024-02-03").unwrap().end_of_month().to_string(), "2024-02-29");
-    }
-
-    #[test]
-    fn slots_are_named_as_published() {
-        let day = Day { year: 2026, month: 4, day: 3 };
-        assert_eq!(slot_name(day, 40, "export.CSV"), "20260403100000.export.CSV.zip");
-        assert_eq!(slot_name(day, 95, "translation.gkg.csv"), "20260403234500.translation.gkg.csv.zip");
     }
 }

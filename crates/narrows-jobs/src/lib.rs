@@ -5,10 +5,12 @@
 //! Files, terminals and options are the command line's.
 //!
 //! * [`bars`]: aggregate trades to range bars, over any number of days.
+//! * [`gdelt`]: files of both editions, and what is in them.
 //! * [`tardis`]: days of market data, file by file.
-//! * [`calendar`]: days and months, and the names of files on them.
+//! * [`calendar`]: days and months.
 #![forbid(unsafe_code)]
 
 pub mod bars;
 pub mod calendar;
+pub mod gdelt;
 pub mod tardis;

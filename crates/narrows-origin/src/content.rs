@@ -113,6 +113,10 @@ impl Library {
                 generate::slot(name, 0)?;
                 self.cached(&key, || generate::slot(name, seed)).await
             }
+            "events" | "gkg" => {
+                let path = path.trim_start_matches('/');
+                self.cached(&key, || generate::day_of_one(path, seed)).await
+            }
             "data" => {
                 let wishes = trades::Wishes {
                     trades: number("trades", 20_000),

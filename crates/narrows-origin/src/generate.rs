@@ -6,7 +6,10 @@ use std::fmt::Write;
 use md5::{Digest, Md5};
 use narrows_sim::{Hex, Prng, Style, gzip, zip};
 
-use narrows_jobs::calendar::{Day, SLOTS, slot_name};
+use narrows_jobs::{
+    calendar::Day,
+    gdelt::{SLOTS, slot_name},
+};
 
 const ACTORS: [&str; 12] = [
     "USA\tUNITED STATES\tUSA",
@@ -65,6 +68,50 @@ pub(crate) fn slot(name: &str, seed: u64) -> Option<Vec<u8>> {
     }
     let entry = (name.trim_end_matches(".zip").to_owned(), text.into_bytes());
     Some(zip(&[entry], || Style::Deflated))
+}
+
+/// The zip of a day of GDELT 1.0 (or of a month or a year): `events/20130401.export.CSV.zip`, `gkg/…`. `None`
+/// if the name is none of its files.
+pub(crate) fn day_of_one(path: &str, seed: u64) -> Option<Vec<u8>> {
+    let (folder, name) = path.split_once('/')?;
+    let (stamp, table) = name.strip_suffix(".zip").map(|name| name.split_once('.').unwrap_or((name, "")))?;
+    let date: u64 = stamp.parse().ok()?;
+    let mut prng = Prng::new(seed);
+    let mut text = String::new();
+    match (folder, table, stamp.len()) {
+        ("events", "export.CSV", 8) | ("events", "", 4 | 6) => {
+            for _ in 0..300 {
+                let mut row = String::new();
+                event(&mut row, date * 10_u64.pow(14 - stamp.len() as u32), &mut prng);
+                let fields: Vec<&str> = row.trim_end().split('\t').collect();
+                // No ADM2 codes, days instead of times, and no addresses before there were files of days.
+                let kept = (0..fields.len()).filter(|at| ![39, 47, 55].contains(at) && (*at < 60 || stamp.len() == 8));
+                let kept: Vec<&str> = kept.map(|at| if at == 59 { &fields[at][..8] } else { fields[at] }).collect();
+                let _ = writeln!(text, "{}", kept.join("\t"));
+            }
+        }
+        ("gkg", "gkg.csv", 8) => {
+            text += "DATE\tNUMARTS\tCOUNTS\tTHEMES\tLOCATIONS\tPERSONS\tORGANIZATIONS\tTONE\tCAMEOEVENTIDS\tSOURCES\tSOURCEURLS\n";
+            for _ in 0..100 {
+                let _ = writeln!(
+                    text,
+                    "{date}\t{}\t\tTAX;WB\t\t\t\t-1.5,2,3\t\ta.example\thttps://a.example",
+                    prng.below(9)
+                );
+            }
+        }
+        ("gkg", "gkgcounts.csv", 8) => {
+            for _ in 0..100 {
+                let _ = writeln!(
+                    text,
+                    "{date}\t1\tKILL\t{}\t\t1\tX\tX\tX\t1.5\t2.5\tX\t7\ta.example\thttps://a.example",
+                    prng.below(9)
+                );
+            }
+        }
+        _ => return None,
+    }
+    Some(zip(&[(name.trim_end_matches(".zip").to_owned(), text.into_bytes())], || Style::Deflated))
 }
 
 /// A zip of two entries whose last lines have no line feed: `a1`, `a2` and `b1`, `b2`.
