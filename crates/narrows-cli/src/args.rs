@@ -223,10 +223,11 @@ pub(crate) struct GdeltArgs {
     /// The last day, inclusive
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub(crate) to: Day,
-    /// Which table
+    /// Which table; gkg-counts are of 1.0, mentions of 2.0
     #[arg(long = "type", value_name = "TYPE", default_value = "export")]
     pub(crate) content: ContentArg,
-    /// Which of the two; of 1.0, events before April 2013 are in files of a month or a year, taken whole
+    /// 2.0 has a file every 15 minutes since 2015; 1.0 one a day, and of events before April 2013 one a
+    /// month or a year, which is taken whole
     #[arg(long, default_value = "2.0")]
     pub(crate) edition: EditionArg,
     /// The feed of translated articles
@@ -263,7 +264,6 @@ pub(crate) enum ContentArg {
     Export,
     Mentions,
     Gkg,
-    /// Of 1.0
     GkgCounts,
 }
 
@@ -280,10 +280,8 @@ impl From<ContentArg> for Content {
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
 pub(crate) enum EditionArg {
-    /// A file a day, since 1979
     #[value(name = "1.0")]
     One,
-    /// A file every 15 minutes, since 2015
     #[value(name = "2.0")]
     Two,
 }

@@ -66,9 +66,9 @@ Examples:
   narrows gdelt --from 2026-01-01 --to 2026-01-31 --master masterfilelist.txt --stdout > month.tsv
   narrows gdelt --from 2026-01-01 --to 2026-01-31 --type gkg --format parquet --out slots \\
       --columns GKGRECORDID,V2.1DATE,V1THEMES --on-bad-row skip
-
-  narrows gdelt --edition 1.0 --type export --from 2013-01-01 --to 2013-12-31 --format parquet --out events
-  narrows gdelt --from 2026-01-01 --to 2026-12-31 --out new --master http://data.gdeltproject.org/gdeltv2/lastupdate.txt
+  narrows gdelt --edition 1.0 --from 2013-01-01 --to 2013-12-31 --format parquet --out events
+  narrows gdelt --from 2026-01-01 --to 2026-12-31 --out new \\
+      --master http://data.gdeltproject.org/gdeltv2/lastupdate.txt
 
 Each day of 2.0 has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
 

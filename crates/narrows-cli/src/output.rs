@@ -11,7 +11,8 @@ use std::{
     io::{self, Write},
     path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
-    time::SystemTime,
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::record::file_id;
@@ -47,7 +48,7 @@ impl OutputDirectory {
             lock.lock()?;
             // Another process may have swept it between the last two steps.
             if path.exists() {
-                let started = lock.metadata()?.modified()?;
+                let started = later(&lock)?;
                 let (root, publishing) = (root.to_owned(), Mutex::new(()));
                 return Ok(Self { root, staging, started, report: None, lock, publishing });
             }
@@ -101,6 +102,23 @@ impl OutputDirectory {
             fs::create_dir_all(parent)?;
         }
         fs::rename(staged, target)
+    }
+}
+
+/// A time of the disk's clock after that of all files there are. The clock has ticks of some milliseconds: a
+/// file that was written just before has the same time as one that is written now.
+fn later(mut file: &File) -> io::Result<SystemTime> {
+    const TICK_MAX: Duration = Duration::from_millis(50);
+    let before = file.metadata()?.modified()?;
+    let asked = Instant::now();
+    loop {
+        file.write_all(b".")?;
+        let now = file.metadata()?.modified()?;
+        // Where ticks are longer, as on FAT, a file that is replaced at once may be refused.
+        if now > before || asked.elapsed() > TICK_MAX {
+            return Ok(now);
+        }
+        thread::sleep(Duration::from_micros(500));
     }
 }
 
@@ -256,6 +274,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_file_of_a_moment_ago_is_none_of_this_run() {
+        let root = tempfile::tempdir().unwrap();
+        for _ in 0..50 {
+            fs::write(root.path().join("a"), "before").unwrap();
+            let directory = OutputDirectory::open(root.path()).unwrap();
+            directory.check(Path::new("a")).unwrap();
+            fs::write(root.path().join("a"), "by this run").unwrap();
+            assert!(directory.check(Path::new("a")).is_err());
+        }
+    }
+
+    #[test]
     fn names_are_harmless() {
         assert_eq!(name_of("http://host/a/b.zip?secret=1#x"), "b.zip");
         assert_eq!(name_of("http://host/a%20b%2F..%2Fc"), "a b_.._c");
@@ -312,7 +342,7 @@ mod tests {
         assert!(commit(0, ["a.txt", "data/x"]).is_err_and(|text| text.contains("data is no directory")));
         assert!(commit(1, ["b.txt", "report"]).is_err_and(|text| text.contains("report")));
         // A clock that was set back makes no file one of this run.
-        let future = SystemTime::now() + std::time::Duration::from_secs(3600);
+        let future = SystemTime::now() + Duration::from_secs(3600);
         File::options().write(true).open(root.join("data")).unwrap().set_modified(future).unwrap();
         assert_eq!(commit(2, ["data", "c.txt"]), Ok(()));
         drop(output);

@@ -1,10 +1,12 @@
 //! Batches as arrays of JavaScript.
 
-use arrow_array::types::ArrowPrimitiveType;
 use arrow_array::{
     Array as _, ArrayRef, RecordBatch,
     cast::AsArray,
-    types::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType},
+    types::{
+        ArrowPrimitiveType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+        TimestampMillisecondType,
+    },
 };
 use js_sys::{Array, BigInt64Array, Float64Array, Int32Array, Uint8Array};
 use wasm_bindgen::JsValue;
