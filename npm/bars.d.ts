@@ -10,7 +10,7 @@ export interface BarsOptions {
   thresholdDbps: number | number[];
   /** Whether no bar ends at the time at which it began. Default true. */
   gate?: boolean;
-  /** Trades that are at most so many rows late are put in order, within a file. Default 1,000. */
+  /** Trades that are at most so many rows late are put in order, within a file; each takes 56 bytes. Default 1,000. */
   reorder?: number;
   /** Silence for longer is a gap, too. Default: none is. */
   maxSilence?: number;
@@ -20,7 +20,10 @@ export interface BarsOptions {
   gaps?: "report" | "end-bar" | "fail";
   /** What `state()` of other bars of the same thresholds and gate gave. */
   state?: string;
-  /** Called for each row that is passed over, before `push()` returns. */
+  /**
+   * Called for each row that is passed over, before `push()` returns; what it throws, `push()` throws. Of a trade that is
+   * out of order, `row` says what was read of it.
+   */
   onRejected?: (rejected: { message: string; row: string }) => void;
   /** Called for each gap: trades missing, the aggregate trades around it, the time between them. */
   onGap?: (gap: { missing: number; after: number; before: number; silence: number }) => void;
@@ -61,20 +64,20 @@ export interface Bar {
   aggressionRatio: number;
   aggregationDensity: number;
   turnoverImbalance: number;
-  /** Exact, as a row of the columns of `csvHeader()`: prices and volumes in units of 1e-8. */
+  /** Exact, as a row of the columns of `csvHeader()`: prices and volumes in units of 1e-8, turnovers of 1e-16. */
   csv: string;
 }
 
-/** Bars in the making: about 60 KB and a block, however many trades there are. */
+/** Bars in the making: a block, and about 60 KB with the default `reorder`, however many trades there are. */
 export interface RangeBars {
   /**
    * Takes a block of a file, wherever it was cut; gives the bars that ended in it. Where it throws, the file does not
    * count, nor do the bars it has given since the last `endFile()`.
    */
   push(block: Uint8Array): Bar[];
-  /** The file has ended, and counts; another may begin. */
+  /** The file has ended, and counts, unless this throws; another may begin. */
   endFile(): Bar[];
-  /** Ends the bars in the making: there are no more files. */
+  /** Ends the file, if one was begun, and the bars in the making: there are no more files. */
   end(): Bar[];
   /** The file that was begun does not count: for one that broke off. */
   rollBack(): void;

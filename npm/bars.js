@@ -40,12 +40,18 @@ class RangeBars {
     this.#tell = tell;
   }
 
-  #made(work) {
+  #made(work, isEnd) {
     attempt(work);
-    for (const [what, ...about] of this.#raw.told()) {
-      if (what === "gap") this.#tell.onGap?.(named(["missing", "after", "before", "silence"], about));
-      else this.#tell.onRejected?.({ message: about[0], row: about[1] });
+    try {
+      for (const [what, ...about] of this.#raw.told()) {
+        if (what === "gap") this.#tell.onGap?.(named(["missing", "after", "before", "silence"], about));
+        else this.#tell.onRejected?.({ message: about[0], row: about[1] });
+      }
+    } catch (error) {
+      this.#raw.rollBack(); // as where the module throws: the file does not count
+      throw error;
     }
+    if (isEnd) this.#raw.commit();
     const numbers = this.#raw.numbers();
     if (numbers.length === 0) return [];
     const rows = this.#raw.rows().split("\n");
@@ -64,12 +70,12 @@ class RangeBars {
 
   /** The file has ended, and counts; another may begin. */
   endFile() {
-    return this.#made(() => this.#raw.endFile());
+    return this.#made(() => this.#raw.endFile(), true);
   }
 
-  /** Ends the bars in the making: there are no more files. */
+  /** Ends the file, if one was begun, and the bars in the making: there are no more files. */
   end() {
-    return this.#made(() => this.#raw.endBars());
+    return this.#made(() => this.#raw.endBars(), true);
   }
 
   /** The file that was begun does not count. */

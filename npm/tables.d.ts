@@ -53,7 +53,7 @@ export interface Table<T> {
   push(block: Uint8Array): T[];
   /** A file has ended; another of its kind may begin, whose header is its own. */
   endFile(): T[];
-  /** There are no more files: gives the last bytes of what is written. */
+  /** Ends the file, if one was begun: there are no more. Gives what is left. */
   end(): T[];
   counts(): { rows: number; rejected: number };
   /** Frees the module's memory; nothing else is to be called then. */

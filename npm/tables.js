@@ -46,10 +46,11 @@ class Table {
     return this.#read(() => this.#raw.endFile());
   }
 
-  /** There are no more files: gives the last bytes of what is written. */
+  /** Ends the file, if one was begun: there are no more. Gives what is left. */
   end() {
+    const left = this.#raw.isWithin() ? this.endFile() : [];
     const bytes = attempt(() => this.#raw.end());
-    return bytes.length > 0 ? [bytes] : [];
+    return bytes.length > 0 ? [...left, bytes] : left;
   }
 
   counts() {
@@ -76,7 +77,7 @@ class Batch {
   }
 }
 
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class Column {
   constructor(name, kind, present, values, more) {

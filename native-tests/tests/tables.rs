@@ -33,10 +33,12 @@ fn files_of_a_known_table_become_tables_once() {
     for (form, extension) in [("parquet", "parquet"), ("arrow", "arrows")] {
         let run = || get(&["--schema", "binance.spot.aggTrades", "--format", form, "--out", out, &url]);
         let (status, summary, stderr) = run();
-        assert_eq!((status, summary["done"].as_u64()), (0, Some(1)), "{form}: {stderr}");
+        let rows = summary["tables"]["rows"].as_u64();
+        assert_eq!((status, summary["done"].as_u64(), rows), (0, Some(1), Some(3000)), "{form}: {stderr}");
         assert!(scratch.path().join(format!("BTCUSDT-aggTrades-2024-01-31.{extension}")).exists());
         let (status, summary, stderr) = run();
-        assert_eq!((status, summary["done"].as_u64()), (0, Some(0)), "{form} is there: {stderr}");
+        let already = summary["tables"]["already"].as_u64();
+        assert_eq!((status, summary["done"].as_u64(), already), (0, Some(0), Some(1)), "{form}: {stderr}");
     }
     let at = |name: &str| scratch.path().join(name);
     assert_eq!(rows(&at("BTCUSDT-aggTrades-2024-01-31.parquet")), 3000);

@@ -85,6 +85,8 @@ function everywhere(run, place) {
       back: true,
       refused: ["NarrowsError", "rejected", 'row 1, price "free": not a decimal number'],
       after: 0,
+      ended: [101],
+      thrown: ["mine", 0, true],
       options: [
         "options: option `thresholdDbps`: expected a whole number, or several, from 1 to 100000",
         "options: option `thresholdDbps`: expected a whole number, or several, from 1 to 100000",

@@ -23,16 +23,17 @@ const memory = new Chart(element("memory"), [
 
 let running: AbortController | undefined;
 let csv = "";
+let fileName = "";
 
 function say(text: string, isError = false): void {
   element("message").textContent = text;
   element("message").classList.toggle("error", isError);
 }
 
-/** Days since the month began. */
-const dayOf = (time: number) => 1 + (time - Date.parse(`${input("month").value}-01`)) / 86_400_000;
+/** Days since a month began. */
+const dayOf = (time: number, month: string) => 1 + (time - Date.parse(`${month}-01`)) / 86_400_000;
 
-async function watch(way: Way, isNaive: boolean, waiting: Shown[], isOver: () => boolean): Promise<void> {
+async function watch(way: Way, isNaive: boolean, month: string, waiting: Shown[], isOver: () => boolean): Promise<void> {
   const began = performance.now();
   let [peak, bars] = [0, 0];
   for (;;) {
@@ -41,7 +42,7 @@ async function watch(way: Way, isNaive: boolean, waiting: Shown[], isOver: () =>
     peak = Math.max(peak, held);
     const some = waiting.splice(0);
     bars += some.length;
-    prices.extend(some.map(({ closeTime, high, low, close }) => [dayOf(closeTime), [high, low, close]]));
+    prices.extend(some.map(({ closeTime, high, low, close }) => [dayOf(closeTime, month), [high, low, close]]));
     memory.add((performance.now() - began) / 1000, [isNaive ? null : held / 1e6, isNaive ? held / 1e6 : null, isNaive ? null : wasm / 1e6]);
     element("bars").textContent = bars.toLocaleString("en");
     element("count").textContent = trades.toLocaleString("en");
@@ -71,9 +72,10 @@ async function start(): Promise<void> {
   const began = performance.now();
   const way = isNaive ? naive(job) : narrows(job, input("way").value === "worker");
   let over = false;
-  const watching = watch(way, isNaive, waiting, () => over);
+  const watching = watch(way, isNaive, month!, waiting, () => over);
   try {
     csv = await way.finished;
+    fileName = `${symbol}-${month}-bars.csv`;
     input("save").disabled = false;
     say(`${isNaive ? "The naive way" : "narrows"}: ${((performance.now() - began) / 1000).toFixed(1)} s.`);
   } catch (error) {
@@ -94,7 +96,7 @@ element<HTMLFormElement>("job").addEventListener("submit", (event) => {
 element("save").addEventListener("click", () => {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
-  link.download = `${input("symbol").value}-${input("month").value}-bars.csv`;
+  link.download = fileName;
   link.click();
   URL.revokeObjectURL(link.href);
 });

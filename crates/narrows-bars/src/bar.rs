@@ -53,11 +53,11 @@ pub struct Bar {
     pub vwap: i64,
 }
 
-/// A bar whose turnover is beyond 128 bits, as no market's is.
+/// A bar whose turnover is beyond 128 bits, or its fills beyond 64, as no market's are.
 ///
 /// ```
 /// let error = narrows_bars::Overflow { id: 7 };
-/// assert_eq!(error.to_string(), "aggregate trade 7: the bar's turnover is beyond 128 bits");
+/// assert_eq!(error.to_string(), "aggregate trade 7: the bar's turnover or fills are too large");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Overflow {
@@ -67,7 +67,7 @@ pub struct Overflow {
 
 impl fmt::Display for Overflow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "aggregate trade {}: the bar's turnover is beyond 128 bits", self.id)
+        write!(f, "aggregate trade {}: the bar's turnover or fills are too large", self.id)
     }
 }
 
@@ -110,16 +110,17 @@ impl Bar {
     pub(crate) fn add(&mut self, trade: &Trade) -> Result<(), Overflow> {
         let quantity = i128::from(trade.quantity);
         let turnover = i128::from(trade.price) * quantity;
-        // It bounds all the others.
+        let fills = trade.fills();
+        // These bound all the others.
         let whole = self.turnover.checked_add(turnover).ok_or(Overflow { id: trade.id })?;
+        let all = self.individual_trade_count.checked_add(fills).ok_or(Overflow { id: trade.id })?;
         self.high = self.high.max(trade.price);
         self.low = self.low.min(trade.price);
         (self.close, self.close_time_us) = (trade.price, trade.time_us);
         (self.last_trade_id, self.last_agg_trade_id) = (trade.last_trade_id, trade.id);
         self.volume += quantity;
         self.turnover = whole;
-        let fills = trade.fills();
-        self.individual_trade_count += fills;
+        self.individual_trade_count = all;
         self.agg_record_count += 1;
         if trade.is_buyer_maker {
             self.sell_volume += quantity;

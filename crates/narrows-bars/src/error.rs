@@ -14,7 +14,7 @@ pub enum BarError {
     Row(BadRow),
     /// A trade is not after the one before.
     Order(OutOfOrder),
-    /// A bar's turnover is beyond 128 bits.
+    /// A bar's turnover or fills are too large.
     Overflow(Overflow),
 }
 

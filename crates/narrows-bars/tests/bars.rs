@@ -106,6 +106,11 @@ fn a_turnover_beyond_128_bits_is_an_error_and_changes_nothing() {
     let before = bars.clone();
     assert_eq!(bars.push(&huge(3)), Err(Overflow { id: 3 }));
     assert_eq!(bars, before);
+    let fills = Trade { first_trade_id: i64::MIN, last_trade_id: i64::MAX, ..trade(0, 1, 0) };
+    let filled = |id| Trade { id, time_us: id, ..fills };
+    let mut bars = maker(100_000, true);
+    assert_eq!(bars.push(&filled(1)), Ok(None));
+    assert_eq!(bars.push(&filled(2)), Err(Overflow { id: 2 }), "more fills than can be counted");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::{
     args::GetArgs,
     exit::{Exit, Usage},
     get::schema,
-    tables::table_bytes,
+    table_job::ZIP_BYTES,
+    tables::Room,
     units::human,
 };
 
@@ -21,9 +22,13 @@ const PER_TRANSFER_BYTES: u64 = 64 << 10;
 
 pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
     let schema = get.tables.schema.as_deref().map(schema).transpose()?;
-    let options = get.transfers.options(get.unpack || schema.is_some());
+    let tables = schema.map(|schema| Room::of(&get.transfers, get.tables.format, &[schema], ZIP_BYTES));
+    let limit = get.transfers.limit.or_else(|| tables.as_ref().map(Room::limit));
+    let limit = u64::from(limit.unwrap_or(get.transfers.limit()).most);
+    let aside = tables.as_ref().map_or(Ok(0), |tables| tables.aside(limit as usize))?;
+    let options = get.transfers.options(get.unpack || tables.is_some()).limit(limit as usize);
     let client = Client::new(get.transfers.client(usize::MAX, &options)?)?;
-    let set = match options.check(client.profile(), &Budget::new(get.transfers.budget)) {
+    let set = match options.check(client.profile(), &Budget::new(get.transfers.budget - aside)) {
         Ok(set) => set,
         Err(error @ OptionsError::Budget(_)) => {
             print(&options.working_set(client.profile()))?;
@@ -32,19 +37,17 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
         Err(error) => return Err(error.into()),
     };
     print(&set)?;
-    let limit = u64::from(get.transfers.limit().most);
-    let (wanted, budget) = (set.total().saturating_mul(limit), get.transfers.budget);
+    let (wanted, budget) = (set.total().saturating_mul(limit).saturating_add(aside), get.transfers.budget);
     let data = wanted.min(budget);
     let process = PROCESS_BYTES + limit * PER_TRANSFER_BYTES;
     let mut out = io::stdout().lock();
-    if let Some(schema) = schema {
-        let table = table_bytes(get.tables.format, &schema);
-        writeln!(out, "{:>12}  its table, of --budget, too", human(table))?;
+    if aside > 0 {
+        writeln!(out, "{:>12}  set aside of --budget for {limit} tables", human(aside))?;
     }
     writeln!(out, "\n{:>12}  for {limit} transfers at once", human(wanted))?;
     writeln!(out, "{:>12}  of data at most: --budget is {}", human(data), human(budget))?;
     if wanted > budget {
-        let fit = budget / set.total();
+        let fit = (budget - aside) / set.total();
         writeln!(out, "              so {fit} at their worst at once; most need far less once their size is known")?;
     }
     writeln!(out, "{:>12}  for the process itself", human(process))?;

@@ -103,6 +103,9 @@ impl TablesSummary {
         if let Some(more) = self.days.len().checked_sub(SHOWN + 1) {
             text += &format!("and {} more days and types (--summary json)\n", more + 1);
         }
+        if self.days.is_empty() && self.rows + self.already > 0 {
+            text += &format!("{} rows, {} tables there already\n", self.rows, self.already);
+        }
         if self.rejected_rows > 0 {
             text += &format!("{} rows passed over\n", self.rejected_rows);
         }

@@ -60,7 +60,10 @@ impl Watch {
         let (started, mut slope) = (Instant::now(), Slope::default());
         for number in 0_u64.. {
             let (stats, elapsed) = (window.stats(), started.elapsed());
-            let Some(resident_bytes) = memory::resident_of(std::process::id()) else { break };
+            let Some(resident_bytes) = memory::resident_of(std::process::id()) else {
+                tell(format_args!("narrows: --watch-memory: this system does not say what a process takes"));
+                break;
+            };
             slope.add(elapsed, resident_bytes);
             let reading = Reading {
                 elapsed_ms: millis(elapsed),

@@ -22,7 +22,8 @@ impl<W: Write> ArrowStream<W> {
     /// A stream of the table's columns, written to `to`. Its schema says which table it is, and of which
     /// source.
     pub(crate) fn new(to: W, schema: &Schema, table: &Table, source: &str) -> Result<Self, ArrowError> {
-        let about = [("narrows.schema", &*schema.name), ("narrows.source", source)];
+        let columns = table.columns_as_text();
+        let about = [("narrows.schema", &*schema.name), ("narrows.columns", columns), ("narrows.source", source)];
         // Written in the order of the keys.
         let about = about.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let schema = arrow_schema::Schema::clone(&table.arrow_schema()).with_metadata(about);
@@ -66,6 +67,6 @@ pub(crate) fn is_stream_of(
     let Ok(reader) = StreamReader::try_new(file, None) else { return false };
     let found = reader.schema();
     let says = |key: &str, value: &str| found.metadata().get(key).is_some_and(|said| said == value);
-    let names = found.fields().iter().map(|field| field.name().as_str());
-    says("narrows.schema", &schema.name) && says("narrows.source", source) && names.eq(schema.kept(asked))
+    let columns = schema.columns_as_text(asked);
+    says("narrows.schema", &schema.name) && says("narrows.columns", &columns) && says("narrows.source", source)
 }

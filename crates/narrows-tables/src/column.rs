@@ -42,6 +42,8 @@ enum Data {
         keys: Vec<i32>,
         values: Vec<Value>,
         last: usize,
+        /// The last value is of the last row alone.
+        is_new: bool,
     },
 }
 
@@ -134,7 +136,7 @@ impl Builder {
             Kind::Decimal { scale } => Data::Decimal(Vec::new(), scale),
             Kind::Boolean => Data::Bool(Vec::new()),
             Kind::Utf8 => Data::Text { bytes: Vec::new(), ends: Vec::new() },
-            Kind::Dictionary => Data::Few { keys: Vec::new(), values: Vec::new(), last: 0 },
+            Kind::Dictionary => Data::Few { keys: Vec::new(), values: Vec::new(), last: 0, is_new: false },
         };
         Self { column, data, present: Vec::new() }
     }
@@ -142,11 +144,12 @@ impl Builder {
     /// Puts in the value of a field.
     pub(crate) fn push(&mut self, field: &[u8]) -> Result<(), &'static str> {
         let Self { column, data, present } = self;
-        if let Data::Few { keys, values, last } = data
+        if let Data::Few { keys, values, last, is_new } = data
             && values.get(*last).is_some_and(|value| value.text.as_bytes() == field)
         {
             // Mostly the same as before, which was looked at then.
             keys.push(*last as i32);
+            *is_new = false;
             if column.is_nullable {
                 present.push(true);
             }
@@ -175,8 +178,8 @@ impl Builder {
         let Self { column, data, present } = self;
         let ends = |length: usize| (bytes.get(length) == Some(&plain.end)).then_some(length);
         let known = match data {
-            Data::Few { keys, values, last } => near(values, *last, bytes, plain.end).map(|at| {
-                *last = at;
+            Data::Few { keys, values, last, is_new } => near(values, *last, bytes, plain.end).map(|at| {
+                (*last, *is_new) = (at, false);
                 keys.push(at as i32);
                 values[at].text.len()
             }),
@@ -261,8 +264,8 @@ impl Builder {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
                 Arc::new(StringArray::new(offsets, renewed(bytes).into(), nulls))
             }
-            (Data::Few { keys, values, last }, _) => {
-                *last = 0;
+            (Data::Few { keys, values, last, is_new }, _) => {
+                (*last, *is_new) = (0, false);
                 let values = StringArray::from_iter_values(values.drain(..).map(|value| value.text));
                 let keys = arrow_array::PrimitiveArray::<Int32Type>::new(take(keys), nulls);
                 Arc::new(DictionaryArray::new(keys, Arc::new(values)))
@@ -313,12 +316,14 @@ impl Data {
                 // A batch ends long before 2 GiB.
                 ends.push(bytes.len() as i32);
             }
-            Self::Few { keys, values, last } => {
-                let known = values.iter().position(|value| value.text.as_bytes() == field);
+            Self::Few { keys, values, last, is_new } => {
+                let text = utf8(field)?;
+                let known = values.iter().position(|value| *value.text == *text);
+                *is_new = known.is_none();
                 *last = match known {
                     Some(at) => at,
                     None => {
-                        values.push(Value::new(utf8(field)?));
+                        values.push(Value::new(text));
                         values.len() - 1
                     }
                 };
@@ -335,7 +340,10 @@ impl Data {
             Self::Decimal(values, _) => values.push(0),
             Self::Bool(values) => values.push(false),
             Self::Text { bytes, ends } => ends.push(bytes.len() as i32),
-            Self::Few { keys, .. } => keys.push(0),
+            Self::Few { keys, is_new, .. } => {
+                keys.push(0);
+                *is_new = false;
+            }
         }
     }
 
@@ -349,8 +357,14 @@ impl Data {
                 ends.pop();
                 bytes.truncate(ends.last().map_or(0, |end| *end as usize));
             }
-            // A value that no row has is no harm.
-            Self::Few { keys, .. } => drop(keys.pop()),
+            // Rows that are refused leave no value behind: there may be any number of them.
+            Self::Few { keys, values, last, is_new } => {
+                keys.pop();
+                if std::mem::take(is_new) {
+                    values.pop();
+                    *last = 0;
+                }
+            }
         }
     }
 }

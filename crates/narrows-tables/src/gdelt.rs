@@ -1,5 +1,5 @@
 //! The tables of GDELT (codebooks of Event Database 1.0 and 2.0, and of the Global Knowledge Graph 1.0 and
-//! 2.1). They have no headers; every field may be empty but the first.
+//! 2.1). They have no headers but, sometimes, those of the graph's 1.0; every field may be empty.
 
 use crate::schema::{Column, Header, Kind, Schema, Separator};
 

@@ -87,6 +87,7 @@ fn page_bytes(columns: usize) -> usize {
 pub(crate) struct ParquetFile<W: Write + Send> {
     writer: ArrowWriter<W>,
     name: Arc<str>,
+    columns: String,
 }
 
 impl<W: Write + Send> ParquetFile<W> {
@@ -137,7 +138,7 @@ impl<W: Write + Send> ParquetFile<W> {
             None => options,
         };
         let writer = ArrowWriter::try_new_with_options(to, table.arrow_schema(), options)?;
-        Ok(Self { writer, name: schema.name.clone() })
+        Ok(Self { writer, name: schema.name.clone(), columns: table.columns_as_text().to_owned() })
     }
 
     /// Writes a batch.
@@ -156,6 +157,7 @@ impl<W: Write + Send> ParquetFile<W> {
             self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
         };
         say("narrows.schema", self.name.to_string());
+        say("narrows.columns", self.columns);
         say("narrows.source", about.source.clone());
         say("narrows.rows", about.rows.to_string());
         if let Some(digest) = &about.sha256 {
@@ -182,9 +184,8 @@ pub fn read_about<R: ChunkReader>(file: R) -> Option<(String, About)> {
 /// See [`Form::is_table_of`](crate::Form::is_table_of).
 pub(crate) fn is_table_of<R: ChunkReader>(file: R, schema: &Schema, asked: Option<&[String]>, source: &str) -> bool {
     let Some(metadata) = metadata(file) else { return false };
-    let found = metadata.file_metadata().schema_descr().columns().iter().map(|column| column.name());
     let is_of = about(&metadata).is_some_and(|(name, about)| name == *schema.name && about.source == source);
-    is_of && found.eq(schema.kept(asked))
+    is_of && value(&metadata, "narrows.columns").is_some_and(|columns| columns == schema.columns_as_text(asked))
 }
 
 fn metadata<R: ChunkReader>(file: R) -> Option<ParquetMetaData> {
@@ -192,8 +193,11 @@ fn metadata<R: ChunkReader>(file: R) -> Option<ParquetMetaData> {
 }
 
 fn about(metadata: &ParquetMetaData) -> Option<(String, About)> {
-    let pairs = metadata.file_metadata().key_value_metadata()?;
-    let get = |key: &str| pairs.iter().find(|pair| pair.key == key)?.value.clone();
+    let get = |key| value(metadata, key);
     let rows = get("narrows.rows")?.parse().ok()?;
     Some((get("narrows.schema")?, About { source: get("narrows.source")?, sha256: get("narrows.sha256"), rows }))
+}
+
+fn value(metadata: &ParquetMetaData, key: &str) -> Option<String> {
+    metadata.file_metadata().key_value_metadata()?.iter().find(|pair| pair.key == key)?.value.clone()
 }

@@ -1,6 +1,6 @@
 //! What a table's columns are.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arrow_schema::{DataType, Field, TimeUnit};
 
@@ -36,6 +36,23 @@ pub enum Kind {
     /// Microseconds since 1970 (UTC) of numbers that may be milliseconds: those below 10¹³ are, for as
     /// microseconds they would be April 1970.
     Timestamp,
+}
+
+/// As text has it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Int64 => "int64",
+            Self::Float64 => "float64",
+            Self::Decimal { scale } => return write!(f, "decimal({scale})"),
+            Self::Utf8 => "utf8",
+            Self::Dictionary => "dictionary",
+            Self::Boolean => "boolean",
+            Self::TimestampMs => "timestamp_ms",
+            Self::TimestampUs => "timestamp_us",
+            Self::Timestamp => "timestamp",
+        })
+    }
 }
 
 impl Kind {
@@ -160,10 +177,13 @@ impl Schema {
         Self { name: name.into(), separator, header, columns }
     }
 
-    /// The names of the columns that are asked for, or of all, in the table's order.
-    pub(crate) fn kept<'a>(&'a self, asked: Option<&'a [String]>) -> impl Iterator<Item = &'a str> {
-        let is_asked = move |name: &&str| asked.is_none_or(|asked| asked.iter().any(|other| other == name));
-        self.columns.iter().map(|column| &*column.name).filter(is_asked)
+    /// Of the columns that are asked for, or of all, in the table's order: names, types and whether there are
+    /// nulls. A file repeats it, so that one of other types is not taken for it.
+    pub(crate) fn columns_as_text(&self, asked: Option<&[String]>) -> String {
+        let is_asked = |column: &&Column| asked.is_none_or(|asked| asked.iter().any(|other| **other == *column.name));
+        let text =
+            |column: &Column| format!("{}{} {}", column.kind, if column.is_nullable { "?" } else { "" }, column.name);
+        self.columns.iter().filter(is_asked).map(text).collect::<Vec<_>>().join("\n")
     }
 
     /// With one right value for the column of this name.

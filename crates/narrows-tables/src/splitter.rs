@@ -7,6 +7,9 @@ use crate::schema::Separator;
 /// Longest row in bytes. The longest real ones, of GDELT's knowledge graph, have some hundred kilobytes.
 pub(crate) const ROW_BYTES_MAX: usize = 1 << 20;
 
+/// Of a row that is longer, so many bytes are kept to be shown.
+const TOO_LONG_SHOWN: usize = 256;
+
 /// A row's fields, without what separated them.
 pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
@@ -149,7 +152,7 @@ impl Splitter {
                     bytes.resize(longer, 0);
                 }
                 // Of a row that is too long only the beginning is kept.
-                ReadRecordResult::OutputFull => (*is_too_long, *filled) = (true, 256),
+                ReadRecordResult::OutputFull => (*is_too_long, *filled) = (true, TOO_LONG_SHOWN),
                 ReadRecordResult::OutputEndsFull => (*is_too_long, *ended) = (true, 0),
                 ReadRecordResult::Record | ReadRecordResult::End => {
                     let is_end = matches!(result, ReadRecordResult::End);
@@ -177,11 +180,13 @@ impl Splitter {
     fn plain<R: Rows>(&mut self, block: &mut &[u8], take: &mut R) -> Result<(), R::Error> {
         loop {
             plain_rows(block, take)?;
-            let Some(end) = memchr::memchr(b'\n', block) else { return Ok(()) };
-            let row = block[..end].strip_suffix(b"\r").unwrap_or(&block[..end]);
-            if memchr::memchr2(b'"', b'\r', row).is_some() {
-                return Ok(());
-            }
+            // Not beyond a quote or another kind of line end: what is there is looked for but once.
+            let Some(first) = memchr::memchr3(b'\n', b'\r', b'"', block) else { return Ok(()) };
+            let (row, end) = match &block[first..] {
+                [b'\n', ..] => (&block[..first], first),
+                [b'\r', b'\n', ..] => (&block[..first], first + 1),
+                _ => return Ok(()),
+            };
             *block = &block[end + 1..];
             if !row.is_empty() {
                 self.row(row, b',', take)?;
@@ -223,6 +228,9 @@ impl Splitter {
 
     /// A row in which nothing is quoted.
     fn row<R: Rows>(&mut self, row: &[u8], separator: u8, take: &mut R) -> Result<(), R::Error> {
+        if row.len() > ROW_BYTES_MAX {
+            return take.row(Split::TooLong(&row[..TOO_LONG_SHOWN]));
+        }
         let mut count = 0;
         // Fields are short: a plain loop finds their ends faster than a search for each.
         for (at, byte) in row.iter().enumerate() {

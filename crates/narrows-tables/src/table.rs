@@ -9,7 +9,7 @@ use crate::{
     column::{Builder, Plain},
     error::{BadRow, SchemaError},
     schema::{Column, Header, Schema, Separator},
-    splitter::{Fields, Rows, Split, Splitter},
+    splitter::{Fields, ROW_BYTES_MAX, Rows, Split, Splitter},
 };
 
 /// Bytes of a batch, about.
@@ -43,6 +43,8 @@ pub struct Table {
     is_wanted: Vec<bool>,
     builders: Vec<Builder>,
     arrow: SchemaRef,
+    /// What a file says of its columns.
+    columns_as_text: String,
     row: u64,
     rows: u64,
     /// Of the batch in the making.
@@ -85,6 +87,7 @@ impl Table {
             header: schema.header,
             arrow: Arc::new(arrow_schema::Schema::new(fields)),
             batch_rows_max: (BATCH_BYTES / width.max(1)).clamp(BATCH_ROWS.0, BATCH_ROWS.1),
+            columns_as_text: schema.columns_as_text(asked),
             is_wanted: (0..columns.len()).map(|at| wanted.contains(&at)).collect(),
             columns,
             wanted,
@@ -99,6 +102,11 @@ impl Table {
     /// The schema of its batches.
     pub fn arrow_schema(&self) -> SchemaRef {
         self.arrow.clone()
+    }
+
+    /// What a file says of its columns.
+    pub(crate) fn columns_as_text(&self) -> &str {
+        &self.columns_as_text
     }
 
     /// Rows that fitted, so far.
@@ -166,8 +174,8 @@ impl Table {
             put += usize::from(*is_wanted);
             at += length + 1;
         }
-        // A blank line is no row.
-        (at > 1).then_some(at).or_else(|| {
+        // A blank line is no row, and one that is too long is none wherever it is cut.
+        (at > 1 && at <= ROW_BYTES_MAX).then_some(at).or_else(|| {
             self.builders.iter_mut().for_each(Builder::pop);
             None
         })

@@ -337,6 +337,32 @@ fn a_known_value_that_has_to_be_quoted_is_not_one_without_its_quotes() {
 }
 
 #[test]
+fn refused_rows_leave_nothing_behind() {
+    let columns = vec![Column::new("few", Kind::Dictionary), Column::new("number", Kind::Float64)];
+    let schema = Schema::new("s", Separator::Comma, Header::None, columns);
+    let bad: String = (0..20_000).map(|row| format!("value {row},none\n")).collect();
+    let text = format!("a,1\n{bad}b,2\n");
+    for size in [100, usize::MAX] {
+        let (rows, refused, batches) = read(&schema, None, text.as_bytes(), &mut || size);
+        assert_eq!((rows.len(), refused.len(), batches.len()), (2, 20_000, 1));
+        let few = batches[0].column(0).as_any().downcast_ref::<DictionaryArray<Int32Type>>().unwrap();
+        assert_eq!(few.values().len(), 2);
+    }
+}
+
+#[test]
+fn a_row_is_too_long_wherever_it_is_cut() {
+    for separator in [Separator::Comma, Separator::Tab] {
+        let schema = Schema::new("s", separator, Header::None, vec![Column::new("text", Kind::Utf8)]);
+        let text = format!("a\n{}\nb\n", "y".repeat(2 << 20));
+        for size in [65_536, usize::MAX] {
+            let (rows, bad, _) = read(&schema, None, text.as_bytes(), &mut || size);
+            assert_eq!((rows.len(), bad.len()), (2, 1), "{separator:?}, blocks of {size}");
+        }
+    }
+}
+
+#[test]
 fn files_one_after_another_have_rows_and_headers_of_their_own() {
     let columns = vec![Column::new("a", Kind::Int64), Column::new("b", Kind::Int64)];
     let schema = Schema::new("h", Separator::Comma, Header::Required, columns);
@@ -402,6 +428,11 @@ fn both_forms_read_back_the_same_for_every_type() {
             assert!(!is_of(&bytes, None, "mem://b"), "of another source");
             assert!(!is_of(&bytes, Some(&symbol[..]), "mem://a"), "of other columns");
             assert!(!is_of(&bytes[..bytes.len() - 1], None, "mem://a"), "cut");
+            let mut other = schema.clone();
+            other.columns[0].kind = Kind::Utf8;
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            assert!(!form.is_table_of(file, &other, None, "mem://a"), "of other types");
             assert!(!is_of(b"", None, "mem://a"));
             Bytes::from(bytes)
         });

@@ -12,6 +12,9 @@ use narrows_browser::Given;
 use narrows_jobs::bars::{BarSink, Broken, OnBadRow, OnGap, Pipeline, Rules};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 
+/// Rows that are held at most to be put in order.
+const REORDER_MAX: usize = 1_000_000;
+
 /// Times are milliseconds. What is left out has the pipeline's default.
 fn read(value: &JsValue) -> Result<Rules, String> {
     let given = Given::new(value, "")?;
@@ -28,7 +31,10 @@ fn read(value: &JsValue) -> Result<Rules, String> {
     let thresholds: Option<Vec<_>> = thresholds.iter().map(threshold).collect();
     let mut rules = Rules::new(thresholds.filter(|some| !some.is_empty()).ok_or(expected)?);
     rules.gate = given.boolean("gate", rules.gate)?;
-    rules.reorder = given.u32("reorder", rules.reorder as u32)?.min(1_000_000) as usize;
+    rules.reorder = given.usize("reorder", rules.reorder)?;
+    if rules.reorder > REORDER_MAX {
+        return Err(format!("option `reorder`: {REORDER_MAX} rows at most, which take 56 bytes each"));
+    }
     let silence = given.millis("maxSilence", Duration::MAX)?;
     rules.silence_max_us = (silence != Duration::MAX).then(|| silence.as_micros().min(i64::MAX as u128) as i64);
     rules.on_bad_row = given.word("badRows", &[("fail", OnBadRow::Fail), ("skip", OnBadRow::Skip)])?;
@@ -129,6 +135,8 @@ pub struct RawBars {
     pipeline: Pipeline,
     /// As it was at the end of the last file.
     whole: Pipeline,
+    /// A file was begun.
+    is_within: bool,
     made: Made,
 }
 
@@ -147,38 +155,46 @@ impl RawBars {
             }
         };
         pipeline.begin();
-        Ok(Self { whole: pipeline.clone(), pipeline, made: Made::default() })
+        Ok(Self { whole: pipeline.clone(), pipeline, is_within: false, made: Made::default() })
     }
 
     /// Takes a block of the file.
     pub fn push(&mut self, block: &[u8]) -> Result<(), String> {
+        self.is_within = true;
         let done = self.pipeline.take(block, &mut self.made);
         self.or_back(done)
     }
 
-    /// The file has ended; another may begin.
+    /// The file has ended. It counts once [`commit`](Self::commit) is called.
     #[wasm_bindgen(js_name = endFile)]
     pub fn end_file(&mut self) -> Result<(), String> {
         let done = self.pipeline.end(&mut self.made);
-        self.or_back(done)?;
-        self.pipeline.begin();
-        self.whole = self.pipeline.clone();
-        Ok(())
+        self.or_back(done)
     }
 
-    /// Ends the bars in the making: there are no more files.
+    /// Ends the file that was begun, and the bars in the making: there are no more files. It counts once
+    /// [`commit`](Self::commit) is called.
     #[wasm_bindgen(js_name = endBars)]
     pub fn end_bars(&mut self) -> Result<(), String> {
+        if self.is_within {
+            self.end_file()?;
+        }
         let done = self.pipeline.end_bars(&mut self.made);
-        self.or_back(done)?;
+        self.or_back(done)
+    }
+
+    /// What has come so far counts; another file may begin.
+    pub fn commit(&mut self) {
+        self.is_within = false;
+        self.pipeline.begin();
         self.whole = self.pipeline.clone();
-        Ok(())
     }
 
     /// The file that was begun does not count, and begins anew.
     #[wasm_bindgen(js_name = rollBack)]
     pub fn roll_back(&mut self) {
         self.pipeline = self.whole.clone();
+        self.is_within = false;
         self.made = Made::default();
     }
 

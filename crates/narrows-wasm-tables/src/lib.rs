@@ -25,6 +25,8 @@ pub struct RawTable {
     table: Table,
     out: Out,
     skips_bad_rows: bool,
+    /// A file was begun.
+    is_within: bool,
     rejected: u32,
     /// Rejected rows, as the arguments of the callback.
     told: Array,
@@ -58,21 +60,23 @@ impl RawTable {
                 Out::File(Some(file.map_err(|error| error.to_string())?))
             }
         };
-        Ok(Self { table, out, skips_bad_rows, rejected: 0, told: Array::new(), source })
+        Ok(Self { table, out, skips_bad_rows, is_within: false, rejected: 0, told: Array::new(), source })
     }
 
     /// Takes a block of a file.
     pub fn push(&mut self, block: &[u8]) -> Result<(), String> {
+        self.is_within = true;
         self.read(Some(block))
     }
 
     /// A file has ended; another of its kind may begin.
     #[wasm_bindgen(js_name = endFile)]
     pub fn end_file(&mut self) -> Result<(), String> {
+        self.is_within = false;
         self.read(None)
     }
 
-    /// There are no more files: ends what is written.
+    /// There are no more files, and none is begun: ends what is written.
     pub fn end(&mut self) -> Result<Vec<u8>, String> {
         let about = About { source: std::mem::take(&mut self.source), sha256: None, rows: self.table.rows() };
         let Out::File(file) = &mut self.out else { return Ok(Vec::new()) };
@@ -93,6 +97,12 @@ impl RawTable {
             Out::File(Some(file)) => std::mem::take(file.get_mut()),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether a file was begun.
+    #[wasm_bindgen(js_name = isWithin)]
+    pub fn is_within(&self) -> bool {
+        self.is_within
     }
 
     /// Takes what there is to tell.

@@ -58,6 +58,12 @@ export const jobs = {
     bars.rollBack();
     const strict = await rangeBars({ thresholdDbps: 250 });
     const refused = await fails(() => strict.push(encode("1,free,1,1,1,1000,true\n")));
+    const whole = await rangeBars({ thresholdDbps: 250 });
+    whole.push(encode(row(1, "100", 1000) + row(2, "101", 2000).trimEnd()));
+    const ended = whole.end().map(({ close }) => close); // without endFile()
+    const told = await rangeBars({ thresholdDbps: 250, onGap: () => { throw new Error("mine"); } }); // prettier-ignore
+    told.push(encode(row(1, "100", 1000) + row(9, "100", 2000)));
+    const thrown = await fails(() => told.endFile());
     const after = strict.push(encode(row(1, "100", 1000) + row(2, "101", 2000))); // as if it had not come
     return {
       rejected,
@@ -66,6 +72,8 @@ export const jobs = {
       back: before === bars.state(),
       refused: [refused.name, refused.code, refused.message],
       after: after.length,
+      ended,
+      thrown: [thrown.message, told.counts().trades, told.state() === (await rangeBars({ thresholdDbps: 250 })).state()],
       options: [
         await fails(() => rangeBars({ thresholdDbps: 0 })),
         await fails(() => rangeBars({ thresholdDbps: [] })),
@@ -84,7 +92,7 @@ export const jobs = {
     const read = async (options, made = []) => {
       const some = await table({ schema, ...options });
       for (const byte of encode(text)) made.push(...some.push(Uint8Array.of(byte)));
-      made.push(...some.endFile(), ...some.end());
+      made.push(...some.end()); // with what is left of the file
       const { rows } = some.counts();
       some.close();
       return [rows, made];

@@ -7,5 +7,5 @@ mod rules;
 
 pub(crate) use file::TableWriter;
 pub(crate) use pages::TempPages;
-pub(crate) use room::{Room, table_bytes};
+pub(crate) use room::Room;
 pub(crate) use rules::{Plan, TableRules, Tally};

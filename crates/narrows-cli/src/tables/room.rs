@@ -15,15 +15,11 @@ pub(crate) struct Room {
     transfer_bytes: u64,
 }
 
-/// Bytes that a table of this schema takes.
-pub(crate) fn table_bytes(form: Form, schema: &Schema) -> u64 {
-    form.writer_bytes_max(schema) + TABLE_BYTES
-}
-
 impl Room {
     /// For tables of these schemas, the largest of which decides, and transfers of so many bytes.
     pub(crate) fn of(transfers: &TransferArgs, form: Form, schemas: &[Schema], transfer_bytes: u64) -> Self {
-        let table_bytes = schemas.iter().map(|schema| table_bytes(form, schema)).max().unwrap_or(0);
+        let largest = schemas.iter().map(|schema| form.writer_bytes_max(schema)).max().unwrap_or(0);
+        let table_bytes = largest + TABLE_BYTES;
         Self { budget: transfers.budget, table_bytes, transfer_bytes }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct TableRules {
     /// Where they are written to, each with the reason.
     rejected: Mutex<Option<File>>,
     rejected_rows: AtomicU64,
+    rows: AtomicU64,
+    already: AtomicU64,
     /// Where one key is for all sources: what to do if it is refused.
     one_key: Option<&'static str>,
     refusals: AtomicU64,
@@ -58,6 +60,8 @@ impl TableRules {
             skips_bad_rows,
             rejected,
             rejected_rows: AtomicU64::default(),
+            rows: AtomicU64::default(),
+            already: AtomicU64::default(),
             one_key,
             refusals: AtomicU64::default(),
             is_any_done: AtomicBool::default(),
@@ -102,6 +106,7 @@ impl TableRules {
         let is =
             there.is_some_and(|(file, schema)| self.form.is_table_of(file, &schema, self.columns.as_deref(), &url));
         if is {
+            self.already.fetch_add(1, Relaxed);
             self.count(path, |day| day.already += 1);
         }
         is
@@ -109,12 +114,14 @@ impl TableRules {
 
     /// A table of so many rows was kept.
     pub(crate) fn kept(&self, path: &str, rows: u64) {
+        self.rows.fetch_add(rows, Relaxed);
         self.count(path, |day| {
             day.rows += rows;
             day.empty += u64::from(rows == 0);
         });
     }
 
+    /// Counts by day and type, where a path has them.
     fn count(&self, path: &str, change: impl FnOnce(&mut DaySummary)) {
         let part = |name: &str| path.split('/').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
         let (Some(date), Some(data_type)) = (part("date"), part("data_type")) else { return };
@@ -127,9 +134,9 @@ impl TableRules {
     pub(crate) fn summary(&self) -> TablesSummary {
         let days: Vec<_> = self.days.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         TablesSummary {
-            rows: days.iter().map(|day| day.rows).sum(),
+            rows: self.rows.load(Relaxed),
             rejected_rows: self.rejected_rows.load(Relaxed),
-            already: days.iter().map(|day| day.already).sum(),
+            already: self.already.load(Relaxed),
             days,
         }
     }
