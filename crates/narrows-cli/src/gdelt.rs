@@ -11,7 +11,7 @@ use narrows_jobs::{
 use narrows_tables::{Form, gdelt::schema};
 
 use crate::{
-    args::{ContentArg, EditionArg, GdeltArgs},
+    args::{EditionArg, GdeltArgs},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
@@ -75,15 +75,7 @@ fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usa
         source.key(path)
     };
     let table_of = move |path: &str| schema(gdelt::table_of(content, path.rsplit('/').next().unwrap_or_default()));
-    let one = gdelt.edition == EditionArg::One;
-    let names: &[&str] = match gdelt.content {
-        ContentArg::Export if one => &["export_v1", "export_v1_url"],
-        ContentArg::Export => &["export"],
-        ContentArg::Mentions => &["mentions"],
-        ContentArg::Gkg if one => &["gkg_v1"],
-        ContentArg::Gkg => &["gkg"],
-        ContentArg::GkgCounts => &["gkg_v1_counts"],
-    };
+    let names = gdelt::tables(gdelt.edition.into(), content);
     let job = TableJob {
         sources: Box::pin(sources.map(move |line| line.map(with_path))),
         finite: gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file()),

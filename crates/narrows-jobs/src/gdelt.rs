@@ -129,6 +129,24 @@ fn of_day(content: Content, day: Day) -> String {
     }
 }
 
+/// The tables that files of an edition may be, as [`table_of`] names them.
+///
+/// ```
+/// use narrows_jobs::gdelt::{Content, Edition, tables};
+///
+/// assert_eq!(tables(Edition::One, Content::Export), ["export_v1", "export_v1_url"]);
+/// ```
+pub fn tables(edition: Edition, content: Content) -> &'static [&'static str] {
+    match (edition, content) {
+        (Edition::One, Content::Export) => &["export_v1", "export_v1_url"],
+        (Edition::Two, Content::Export) => &["export"],
+        (Edition::One, Content::Gkg) => &["gkg_v1"],
+        (Edition::Two, Content::Gkg) => &["gkg"],
+        (_, Content::Mentions) => &["mentions"],
+        (_, Content::GkgCounts) => &["gkg_v1_counts"],
+    }
+}
+
 /// What the rows of a file are, by its name: a table of `narrows_tables::gdelt`.
 ///
 /// ```

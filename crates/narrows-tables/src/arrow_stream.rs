@@ -23,7 +23,7 @@ impl<W: Write> ArrowStream<W> {
     /// source.
     pub(crate) fn new(to: W, schema: &Schema, table: &Table, source: &str) -> Result<Self, ArrowError> {
         let columns = table.columns_as_text();
-        let about = [("narrows.schema", &*schema.name), ("narrows.columns", columns), ("narrows.source", source)];
+        let about = [("narrows.schema", &*schema.name), ("narrows.columns", &*columns), ("narrows.source", source)];
         // Written in the order of the keys.
         let about = about.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let schema = arrow_schema::Schema::clone(&table.arrow_schema()).with_metadata(about);

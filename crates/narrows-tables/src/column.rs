@@ -73,11 +73,10 @@ impl Value {
 
 /// Which of the first values some bytes begin with, before this one; the last one is looked at first. Values
 /// of up to 16 bytes are compared as one number.
-fn near(values: &[Value], last: usize, bytes: &[u8], end: u8) -> Option<usize> {
+fn near(values: &[Value], last: usize, bytes: &[u8], plain: Plain) -> Option<usize> {
     let found = u128::from_le_bytes(*bytes.first_chunk()?);
-    let is_here = |value: &Value| {
-        value.mask != 0 && found & value.mask == value.word && bytes.get(value.text.len()) == Some(&end)
-    };
+    let is_here =
+        |value: &Value| value.mask != 0 && found & value.mask == value.word && plain.ends_at(bytes, value.text.len());
     if values.get(last).is_some_and(is_here) {
         return Some(last);
     }
@@ -95,6 +94,11 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
+    /// Whether a field of this length ends there.
+    fn ends_at(self, bytes: &[u8], length: usize) -> bool {
+        bytes.get(length) == Some(&self.end)
+    }
+
     /// The length of the field at the beginning of some bytes, and whether it is ASCII. `None` if it is not
     /// plain, or not all there.
     pub(crate) fn length(self, bytes: &[u8]) -> Option<(usize, bool)> {
@@ -176,30 +180,25 @@ impl Builder {
     /// nothing is put in, if it takes a closer look.
     pub(crate) fn push_plain(&mut self, bytes: &[u8], plain: Plain) -> Option<usize> {
         let Self { column, data, present } = self;
-        let ends = |length: usize| (bytes.get(length) == Some(&plain.end)).then_some(length);
         let known = match data {
-            Data::Few { keys, values, last, is_new } => near(values, *last, bytes, plain.end).map(|at| {
+            Data::Few { keys, values, last, is_new } => near(values, *last, bytes, plain).map(|at| {
                 (*last, *is_new) = (at, false);
                 keys.push(at as i32);
                 values[at].text.len()
             }),
             _ if column.expected.is_some() => None,
-            Data::Whole(values) => match whole_at(bytes) {
-                Some((value, length)) => {
-                    let length = ends(length)?;
+            Data::Whole(values) => {
+                whole_at(bytes).filter(|(_, length)| plain.ends_at(bytes, *length)).map(|(value, length)| {
                     values.push(value);
-                    Some(length)
-                }
-                None => None,
-            },
-            Data::Float(values) => match float_at(bytes) {
-                Some((value, length)) => {
-                    let length = ends(length)?;
+                    length
+                })
+            }
+            Data::Float(values) => {
+                float_at(bytes).filter(|(_, length)| plain.ends_at(bytes, *length)).map(|(value, length)| {
                     values.push(value);
-                    Some(length)
-                }
-                None => None,
-            },
+                    length
+                })
+            }
             Data::Text { bytes: text, ends } => {
                 let (length, is_ascii) = plain.length(bytes)?;
                 if !is_ascii {

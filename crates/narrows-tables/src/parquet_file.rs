@@ -87,13 +87,18 @@ fn page_bytes(columns: usize) -> usize {
 pub(crate) struct ParquetFile<W: Write + Send> {
     writer: ArrowWriter<W>,
     name: Arc<str>,
-    columns: String,
 }
 
 impl<W: Write + Send> ParquetFile<W> {
-    /// A file of the table's columns, written to `to`. Pages of a row group go to stores of `pages`;
+    /// A file of the table's columns, made of `source`, written to `to`. Pages of a row group go to stores of `pages`;
     /// without, they are kept in memory, and row groups are smaller.
-    pub(crate) fn new(to: W, schema: &Schema, table: &Table, pages: Option<Arc<dyn PageStoreFactory>>) -> Result<Self> {
+    pub(crate) fn new(
+        to: W,
+        schema: &Schema,
+        table: &Table,
+        pages: Option<Arc<dyn PageStoreFactory>>,
+        source: &str,
+    ) -> Result<Self> {
         let has_text = schema.columns.iter().any(|column| column.kind == Kind::Utf8);
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
@@ -138,7 +143,11 @@ impl<W: Write + Send> ParquetFile<W> {
             None => options,
         };
         let writer = ArrowWriter::try_new_with_options(to, table.arrow_schema(), options)?;
-        Ok(Self { writer, name: schema.name.clone(), columns: table.columns_as_text().to_owned() })
+        let mut file = Self { writer, name: schema.name.clone() };
+        file.say("narrows.schema", schema.name.to_string());
+        file.say("narrows.columns", table.columns_as_text());
+        file.say("narrows.source", source.to_owned());
+        Ok(file)
     }
 
     /// Writes a batch.
@@ -152,18 +161,16 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 
     /// Ends the file, and gives back what it was written to.
-    pub(crate) fn finish(mut self, about: &About) -> Result<W> {
-        let mut say = |key: &str, value: String| {
-            self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-        };
-        say("narrows.schema", self.name.to_string());
-        say("narrows.columns", self.columns);
-        say("narrows.source", about.source.clone());
-        say("narrows.rows", about.rows.to_string());
-        if let Some(digest) = &about.sha256 {
-            say("narrows.sha256", digest.clone());
+    pub(crate) fn finish(mut self, rows: u64, sha256: Option<String>) -> Result<W> {
+        self.say("narrows.rows", rows.to_string());
+        if let Some(digest) = sha256 {
+            self.say("narrows.sha256", digest);
         }
         self.writer.into_inner()
+    }
+
+    fn say(&mut self, key: &str, value: String) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
     }
 }
 

@@ -177,13 +177,10 @@ impl Schema {
         Self { name: name.into(), separator, header, columns }
     }
 
-    /// Of the columns that are asked for, or of all, in the table's order: names, types and whether there are
-    /// nulls. A file repeats it, so that one of other types is not taken for it.
+    /// What a file says of the columns that are asked for, or of all.
     pub(crate) fn columns_as_text(&self, asked: Option<&[String]>) -> String {
         let is_asked = |column: &&Column| asked.is_none_or(|asked| asked.iter().any(|other| **other == *column.name));
-        let text =
-            |column: &Column| format!("{}{} {}", column.kind, if column.is_nullable { "?" } else { "" }, column.name);
-        self.columns.iter().filter(is_asked).map(text).collect::<Vec<_>>().join("\n")
+        columns_as_text(self.columns.iter().filter(is_asked))
     }
 
     /// With one right value for the column of this name.
@@ -194,4 +191,12 @@ impl Schema {
         }
         self
     }
+}
+
+/// Names of columns, types and whether there are nulls. A file repeats it, so that one of other types is not taken
+/// for it.
+pub(crate) fn columns_as_text<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    let text =
+        |column: &Column| format!("{}{} {}", column.kind, if column.is_nullable { "?" } else { "" }, column.name);
+    columns.map(text).collect::<Vec<_>>().join("\n")
 }

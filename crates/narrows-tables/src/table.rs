@@ -8,7 +8,7 @@ use arrow_schema::SchemaRef;
 use crate::{
     column::{Builder, Plain},
     error::{BadRow, SchemaError},
-    schema::{Column, Header, Schema, Separator},
+    schema::{Column, Header, Schema, Separator, columns_as_text},
     splitter::{Fields, ROW_BYTES_MAX, Rows, Split, Splitter},
 };
 
@@ -43,8 +43,6 @@ pub struct Table {
     is_wanted: Vec<bool>,
     builders: Vec<Builder>,
     arrow: SchemaRef,
-    /// What a file says of its columns.
-    columns_as_text: String,
     row: u64,
     rows: u64,
     /// Of the batch in the making.
@@ -87,7 +85,6 @@ impl Table {
             header: schema.header,
             arrow: Arc::new(arrow_schema::Schema::new(fields)),
             batch_rows_max: (BATCH_BYTES / width.max(1)).clamp(BATCH_ROWS.0, BATCH_ROWS.1),
-            columns_as_text: schema.columns_as_text(asked),
             is_wanted: (0..columns.len()).map(|at| wanted.contains(&at)).collect(),
             columns,
             wanted,
@@ -105,8 +102,8 @@ impl Table {
     }
 
     /// What a file says of its columns.
-    pub(crate) fn columns_as_text(&self) -> &str {
-        &self.columns_as_text
+    pub(crate) fn columns_as_text(&self) -> String {
+        columns_as_text(self.wanted.iter().map(|at| &self.columns[*at]))
     }
 
     /// Rows that fitted, so far.

@@ -13,7 +13,7 @@ use parquet::{arrow::arrow_writer::PageStoreFactory, file::reader::ChunkReader};
 
 use crate::{
     arrow_stream::{ArrowStream, is_stream_of},
-    parquet_file::{self, About, ParquetFile},
+    parquet_file::{self, ParquetFile},
     schema::Schema,
     table::{BATCH_BYTES, Table},
 };
@@ -88,7 +88,7 @@ impl Form {
 /// A table's file in the making.
 ///
 /// ```
-/// use narrows_tables::{About, Form, Piece, Table, TableFile, read_about, tardis};
+/// use narrows_tables::{Form, Piece, Table, TableFile, read_about, tardis};
 ///
 /// let schema = tardis::schema("quotes").expect("it is one of Tardis' types");
 /// let mut table = Table::new(&schema, None)?;
@@ -100,7 +100,7 @@ impl Form {
 /// table.push(b"exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount\n", &mut keep)?;
 /// table.push(b"deribit,BTC-PERPETUAL,1585699209920000,1585699209974125,2,6416.5,6416,\n", &mut keep)?;
 /// table.finish(&mut keep)?;
-/// let bytes = file.finish(&About { source: "mem://a".into(), rows: table.rows(), ..About::default() })?;
+/// let bytes = file.finish(table.rows(), None)?;
 /// let (name, about) = read_about(bytes::Bytes::from(bytes)).expect("it says so");
 /// assert_eq!((&*name, &*about.source, about.rows), ("tardis.quotes", "mem://a", 1));
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -152,7 +152,9 @@ impl<W: Write + Send> TableFile<W> {
         source: &str,
     ) -> Result<Self, WriteError> {
         Ok(Self(match form {
-            Form::Parquet => Writer::Parquet(Box::new(ParquetFile::new(to, schema, table, pages).map_err(failed)?)),
+            Form::Parquet => {
+                Writer::Parquet(Box::new(ParquetFile::new(to, schema, table, pages, source).map_err(failed)?))
+            }
             Form::Arrow => Writer::Arrow(Box::new(ArrowStream::new(to, schema, table, source).map_err(failed)?)),
         }))
     }
@@ -177,15 +179,15 @@ impl<W: Write + Send> TableFile<W> {
         }
     }
 
-    /// Ends the file, and gives back what it was written to. A stream of Arrow's has only the source of what
-    /// `about` says, since its beginning.
+    /// Ends the file, and gives back what it was written to. A Parquet file says how many rows it was made of, and
+    /// what SHA-256 the bytes had that they came from; a stream of Arrow's has said all it says at its beginning.
     ///
     /// # Errors
     ///
     /// Those of the writer beneath and of the page stores.
-    pub fn finish(self, about: &About) -> Result<W, WriteError> {
+    pub fn finish(self, rows: u64, sha256: Option<String>) -> Result<W, WriteError> {
         match self.0 {
-            Writer::Parquet(file) => file.finish(about).map_err(failed),
+            Writer::Parquet(file) => file.finish(rows, sha256).map_err(failed),
             Writer::Arrow(stream) => stream.finish().map_err(failed),
         }
     }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use counting::{Counting, peak};
 use narrows_sim::{Prng, rows};
 use narrows_tables::{
-    About, Form, PageKey, PageStore, PageStoreArgs, PageStoreFactory, ParquetError, Piece, Schema, Table, TableFile,
-    gdelt, tardis,
+    Form, PageKey, PageStore, PageStoreArgs, PageStoreFactory, ParquetError, Piece, Schema, Table, TableFile, gdelt,
+    tardis,
 };
 
 #[global_allocator]
@@ -74,7 +74,7 @@ fn write(form: Form, schema: &Schema, text: &mut dyn FnMut(&mut Prng) -> String,
     }
     table.push(&block, &mut keep).unwrap();
     table.finish(&mut keep).unwrap();
-    let mut to = file.finish(&About::default()).unwrap();
+    let mut to = file.finish(table.rows(), None).unwrap();
     to.flush().unwrap();
 }
 

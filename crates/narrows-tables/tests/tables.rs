@@ -418,7 +418,7 @@ fn both_forms_read_back_the_same_for_every_type() {
             let table = Table::new(&schema, None).unwrap();
             let mut file = TableFile::new(form, Vec::new(), &schema, &table, None, "mem://a").unwrap();
             batches.iter().for_each(|batch| file.write(batch).unwrap());
-            let bytes = file.finish(&about).unwrap();
+            let bytes = file.finish(about.rows, about.sha256.clone()).unwrap();
             let is_of = |bytes: &[u8], asked, source| {
                 let mut file = tempfile::tempfile().unwrap();
                 file.write_all(bytes).unwrap();

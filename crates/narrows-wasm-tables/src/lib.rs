@@ -8,7 +8,7 @@ mod columns;
 
 use js_sys::Array;
 use narrows_browser::Given;
-use narrows_tables::{About, Form, Piece, Schema, Table, TableFile, known};
+use narrows_tables::{Form, Piece, Schema, Table, TableFile, known};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 /// What becomes of batches.
@@ -30,7 +30,6 @@ pub struct RawTable {
     rejected: u32,
     /// Rejected rows, as the arguments of the callback.
     told: Array,
-    source: String,
 }
 
 #[wasm_bindgen]
@@ -60,7 +59,7 @@ impl RawTable {
                 Out::File(Some(file.map_err(|error| error.to_string())?))
             }
         };
-        Ok(Self { table, out, skips_bad_rows, is_within: false, rejected: 0, told: Array::new(), source })
+        Ok(Self { table, out, skips_bad_rows, is_within: false, rejected: 0, told: Array::new() })
     }
 
     /// Takes a block of a file.
@@ -78,9 +77,9 @@ impl RawTable {
 
     /// There are no more files, and none is begun: ends what is written.
     pub fn end(&mut self) -> Result<Vec<u8>, String> {
-        let about = About { source: std::mem::take(&mut self.source), sha256: None, rows: self.table.rows() };
+        let rows = self.table.rows();
         let Out::File(file) = &mut self.out else { return Ok(Vec::new()) };
-        file.take().map_or(Ok(Vec::new()), |file| file.finish(&about)).map_err(|error| error.to_string())
+        file.take().map_or(Ok(Vec::new()), |file| file.finish(rows, None)).map_err(|error| error.to_string())
     }
 
     /// Takes the batches that have come together since: of each, the number of its rows, and its columns.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use narrows_bars::csv::HEADER;
-use narrows_tables::{About, Column, Form, Header, Kind, Piece, Schema, Separator, Table, TableFile};
+use narrows_tables::{Column, Form, Header, Kind, Piece, Schema, Separator, Table, TableFile};
 
 use crate::tables::TempPages;
 
@@ -33,8 +33,7 @@ pub(super) fn to_table(form: Form, from: &Path, to: &Path, of: &str) -> io::Resu
         table.push(&block[..read], &mut keep)?;
     }
     table.finish(&mut keep)?;
-    let about = About { source: of.to_owned(), sha256: None, rows: table.rows() };
-    file.finish(&about).map_err(io::Error::other)?.sync_all()
+    file.finish(table.rows(), None).map_err(io::Error::other)?.sync_all()
 }
 
 /// The columns of the text. Volumes and turnovers are wider than 64 bits.

@@ -3,7 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use narrows::{Source, text::public_url};
-use narrows_tables::{About, Piece, Table, TableFile};
+use narrows_tables::{Piece, Table, TableFile};
 
 use super::{pages::TempPages, rules::TableRules};
 use crate::output::StagedFile;
@@ -51,10 +51,9 @@ impl TableWriter {
         if self.entries == 0 {
             self.end_entry()?; // nothing has come, not even a header
         }
-        let Self { rules, path, source, table, file, .. } = self;
-        let about = About { source, sha256, rows: table.rows() };
-        file.finish(&about).map_err(io::Error::other)?.finish()?;
-        rules.kept(&path, about.rows);
+        let Self { rules, path, table, file, .. } = self;
+        file.finish(table.rows(), sha256).map_err(io::Error::other)?.finish()?;
+        rules.kept(&path, table.rows());
         Ok(())
     }
 }

@@ -37,8 +37,6 @@ pub(crate) struct TableRules {
     already: AtomicU64,
     /// Where one key is for all sources: what to do if it is refused.
     one_key: Option<&'static str>,
-    refusals: AtomicU64,
-    is_any_done: AtomicBool,
     gave_up: AtomicBool,
     days: Mutex<BTreeMap<(String, String), DaySummary>>,
 }
@@ -63,8 +61,6 @@ impl TableRules {
             rows: AtomicU64::default(),
             already: AtomicU64::default(),
             one_key,
-            refusals: AtomicU64::default(),
-            is_any_done: AtomicBool::default(),
             gave_up: AtomicBool::default(),
             days: Mutex::default(),
         })
@@ -149,17 +145,19 @@ const REFUSALS_MAX: u64 = 12;
 pub(crate) struct Tally {
     rules: Arc<TableRules>,
     window: Handle<DefaultClock>,
+    refusals: AtomicU64,
+    is_any_done: AtomicBool,
 }
 
 impl Tally {
     pub(crate) fn new(rules: Arc<TableRules>, window: Handle<DefaultClock>) -> Self {
-        Self { rules, window }
+        Self { rules, window, refusals: AtomicU64::default(), is_any_done: AtomicBool::default() }
     }
 
     fn refused(&self) {
         let Some(advice) = self.rules.one_key else { return };
-        let refusals = self.rules.refusals.fetch_add(1, Relaxed) + 1;
-        if refusals != REFUSALS_MAX || self.rules.is_any_done.load(Relaxed) {
+        let refusals = self.refusals.fetch_add(1, Relaxed) + 1;
+        if refusals != REFUSALS_MAX || self.is_any_done.load(Relaxed) {
             return;
         }
         tell(format_args!("narrows: the first {refusals} files were refused, so nothing more is asked for: {advice}"));
@@ -173,7 +171,7 @@ impl Tally {
 impl Observer for Tally {
     fn ended(&self, report: &Report) {
         match &report.outcome {
-            Outcome::Done(_) => self.rules.is_any_done.store(true, Relaxed),
+            Outcome::Done(_) => self.is_any_done.store(true, Relaxed),
             Outcome::Failed(failure) if matches!(failure.kind, FailureKind::Status(401 | 403)) => self.refused(),
             _ => {}
         }
