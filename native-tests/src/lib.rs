@@ -5,6 +5,8 @@
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+pub mod served;
+
 use std::{
     env,
     io::{BufRead, BufReader, Read, Write},

@@ -82,8 +82,8 @@ fn an_archive_that_cannot_be_streamed_is_read_at_random() {
     let out = scratch.path().join("out");
     let (status, summary, stderr) = get(&[&origin.url("/odd.zip"), "--unpack", "--out", out.to_str().unwrap()]);
     assert_eq!((status, summary["entries"].as_u64()), (0, Some(1)), "{stderr}");
-    assert_eq!(fs::read(out.join("a.txt")).unwrap(), data);
-    assert_eq!(files(&out), ["a.txt"]);
+    assert_eq!(fs::read(out.join("odd/a.txt")).unwrap(), data);
+    assert_eq!(files(&out), ["odd/a.txt"]);
 }
 
 #[test]
@@ -175,17 +175,4 @@ fn credentials_stay_with_their_origin_and_out_of_texts() {
     for secret in ["s3cret", "passw0rd"] {
         assert!(!stderr.contains(secret) && !written.contains(secret), "{stderr} {written}");
     }
-}
-
-#[test]
-fn two_sources_of_one_name_do_not_replace_each_other() {
-    let origin = Origin::start(&[]);
-    let scratch = tempfile::tempdir().unwrap();
-    let (one, other) = (origin.url("/bytes/1000?name=a"), origin.url("/bytes/1000?name=b"));
-    let (status, summary, stderr) = get(&[&one, &other, "--out", scratch.path().to_str().unwrap()]);
-    assert_eq!((status, summary["done"].as_u64(), summary["failed"].as_u64()), (1, Some(1), Some(1)), "{stderr}");
-    assert!(stderr.contains("another source"), "{stderr}");
-    // In the next run it may be replaced.
-    let (status, ..) = get(&[&one, "--out", scratch.path().to_str().unwrap()]);
-    assert_eq!((status, files(scratch.path())), (0, vec!["1000".to_owned()]));
 }

@@ -7,6 +7,7 @@ use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPo
 use narrows_jobs::{
     calendar::{Day, day},
     gdelt::{Content, Edition},
+    names::Layout,
 };
 use narrows_tables::Form;
 
@@ -23,13 +24,15 @@ pub(crate) struct GetArgs {
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
     /// A list of addresses, read as places come free; - is stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short = 'i', value_name = "FILE")]
     pub(crate) list: Option<PathBuf>,
     /// Unpack zip, gzip and zstd; what is in none of them passes as it is
     #[arg(long)]
     pub(crate) unpack: bool,
     #[command(flatten)]
     pub(crate) sink: SinkArgs,
+    #[command(flatten)]
+    pub(crate) places: PlaceArgs,
     #[command(flatten)]
     pub(crate) tables: TableArgs,
     #[command(flatten)]
@@ -43,7 +46,7 @@ pub(crate) struct GetArgs {
 pub(crate) struct TableArgs {
     /// Make a typed table of each file: a known one (tardis.trades, gdelt.export, binance.spot.aggTrades,
     /// ..), or a file with a line for each column: its kind, a ? if it may be empty, its name
-    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["stdout", "discard"])]
+    #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["stdout", "discard", "output"])]
     pub(crate) schema: Option<String>,
     /// The form of the tables: parquet, or arrow (an IPC stream)
     #[arg(long, value_name = "parquet|arrow", default_value = "parquet", requires = "schema")]
@@ -67,6 +70,22 @@ pub(crate) struct SinkArgs {
     /// Verify and count only
     #[arg(long)]
     pub(crate) discard: bool,
+    /// Write the only source to this file, - is stdout
+    #[arg(long, short = 'o', value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// What files are called, and what is done where they are there.
+#[derive(Args)]
+pub(crate) struct PlaceArgs {
+    /// Where files go below the directory, with {host} {path} {dir} {name} {stem} {ext} {query} {index} {key}
+    /// {date} {year} {month} {day} {entry} [default: the name while it is the only one of the list, else as
+    /// much of the path as tells them apart]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["stdout", "discard", "output", "schema"])]
+    pub(crate) layout: Option<Layout>,
+    /// Short for --layout {host}/{path}
+    #[arg(long, short = 'x', conflicts_with_all = ["layout", "stdout", "discard", "output", "schema"])]
+    pub(crate) mirror: bool,
 }
 
 #[derive(Args)]

@@ -23,7 +23,6 @@ use crate::{
 /// What the tasks of a job share.
 pub(crate) struct Context {
     pub(crate) sink: Sink,
-    pub(crate) unpacks: bool,
     /// For archives that cannot be streamed, if there is memory for them.
     pub(crate) respooler: Option<Respooler<Client, DefaultClock, TempSpool>>,
     pub(crate) recorder: Arc<Recorder>,
@@ -92,8 +91,9 @@ async fn write<F: Fetch, C: Clock>(
     source: &Source,
     index: u64,
 ) -> Result<(), Broken> {
-    let mut writer = context.sink.writer(source, index, context.unpacks)?;
-    let pumped = context.unless_cancelled(pump(delivery, &mut writer)).await.unwrap_or(Err(Broken::Cancelled));
+    let mut writer = context.sink.writer(source, index)?;
+    let pumped = context.unless_cancelled(pump(context, delivery, &mut writer)).await;
+    let pumped = pumped.unwrap_or(Err(Broken::Cancelled));
     context.recorder.found(index, writer.lines);
     if let Err(Broken::Output(error)) = &pumped
         && error.kind() == io::ErrorKind::BrokenPipe
@@ -101,12 +101,18 @@ async fn write<F: Fetch, C: Clock>(
         context.unread.store(true, Relaxed);
         context.handle.cancel();
     }
-    pumped?;
+    if pumped.is_err() {
+        context.unless_cancelled(writer.give_up()).await;
+        return pumped;
+    }
     // Where nothing came, there is nothing to keep either.
     if delivery.proof().is_none() {
         return Ok(());
     }
-    Ok(writer.commit(delivery.sha256())?)
+    if let Some(path) = writer.commit(delivery.sha256()).await? {
+        context.recorder.placed(index, path);
+    }
+    Ok(())
 }
 
 /// Why a source did not reach its output.
@@ -128,8 +134,16 @@ impl From<io::Error> for Broken {
     }
 }
 
-async fn pump<F: Fetch, C: Clock>(delivery: &mut Delivery<F, C>, writer: &mut Writer<'_>) -> Result<(), Broken> {
+async fn pump<F: Fetch, C: Clock>(
+    context: &Context,
+    delivery: &mut Delivery<F, C>,
+    writer: &mut Writer<'_>,
+) -> Result<(), Broken> {
     while let Some(entry) = delivery.next_entry().await? {
+        // Entries that are at hand are never waited for, and an interrupt is not heard by that.
+        if *context.cancelled.borrow() {
+            return Err(Broken::Cancelled);
+        }
         // A name inside a gzip header is the sender's business: the address names the file.
         if entry.format != unpack::Format::Zip {
             writer.begin(None)?;
@@ -143,9 +157,9 @@ async fn pump<F: Fetch, C: Clock>(delivery: &mut Delivery<F, C>, writer: &mut Wr
             writer.begin(Some(&path))?;
         }
         while let Some(block) = delivery.next_block().await? {
-            writer.write(&block)?;
+            writer.write(block).await?;
         }
-        writer.end()?;
+        writer.end().await?;
     }
     Ok(())
 }

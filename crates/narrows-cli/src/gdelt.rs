@@ -7,6 +7,7 @@ use narrows::{Budget, Client, Fetch, NotFound, Outcome, Source, blocking, text::
 use narrows_jobs::{
     calendar::Day,
     gdelt::{self, Content},
+    names::{Naming, name_of},
 };
 use narrows_tables::{Form, gdelt::schema};
 
@@ -15,7 +16,7 @@ use crate::{
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list::{self, Line, Sources},
-    output::name_of,
+    output::Places,
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
 };
@@ -50,7 +51,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         options.not_found = NotFound::Skip; // slots that were never published
     }
     let output = match &gdelt.out {
-        Some(directory) => Output::Directory(directory.clone()),
+        Some(directory) => Output::Directory(directory.clone(), Arc::new(Places::Named(Naming::bare(true)))),
         None if gdelt.stdout => Output::Stdout,
         None => Output::Discard,
     };

@@ -1,17 +1,26 @@
 //! `narrows get`.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use futures_util::StreamExt;
 use narrows::Source;
+use narrows_jobs::{
+    calendar::Day,
+    names::{Layout, Naming},
+};
 use narrows_tables::Schema;
 
 use crate::{
-    args::GetArgs,
+    args::{GetArgs, PlaceArgs},
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list,
-    output::{name_of, unpacked_name},
+    output::Places,
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
 };
@@ -28,19 +37,25 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
         sources = Box::pin(sources.chain(list::from_file(path, headers, |_| true)?));
     }
     let finite = get.list.as_deref().is_none_or(Path::is_file);
-    if let Some(name) = &get.tables.schema {
-        let schema = schema(name)?;
+    let unpacks = get.unpack || get.tables.schema.is_some();
+    let (output, places) = output(&get, unpacks)?;
+    if let Some(places) = &places {
+        sources = numbered(sources, places.clone());
+    }
+    if let (Some(name), Output::Directory(directory, places)) = (&get.tables.schema, &output) {
+        let (schema, places) = (schema(name)?, places.clone());
         let extension = get.tables.format.extension();
         let keyed = move |source: Source| {
-            let name = name_of(&source.url);
-            let path = format!("{}.{extension}", table_name(&name));
-            source.key(path)
+            let place = places.of(source.position.unwrap_or_default(), &source);
+            let path = place.map(|place| format!("{}.{extension}", table_name(&place.path)));
+            // Without a path it fails when it is written.
+            if let Ok(path) = path { source.key(path) } else { source }
         };
         let job = TableJob {
-            sources: Box::pin(sources.map(move |line| line.map(keyed))),
+            sources: Box::pin(sources.map(move |line| line.map(&keyed))),
             finite,
             list: get.list,
-            directory: get.sink.out.unwrap_or_else(|| ".".into()),
+            directory: directory.clone(),
             form: get.tables.format,
             schemas: vec![schema.clone()],
             plan: Box::new(move |_| Some(schema.clone())),
@@ -54,13 +69,6 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     if get.tables.rows.rejected.is_some() {
         return Err(Usage("--rejected is for tables: say which with --schema".into()));
     }
-    let output = if get.sink.discard {
-        Output::Discard
-    } else if get.sink.stdout {
-        Output::Stdout
-    } else {
-        Output::Directory(get.sink.out.unwrap_or_else(|| ".".into()))
-    };
     let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
     let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
     let guard = get.transfers.memory_limit.guard();
@@ -68,6 +76,69 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
         Job { sources, finite, options, guard, client, budget, output, list: get.list, aside: 0, tables: None },
         &get.reporting,
     )
+}
+
+/// Where the data goes, and into a directory by which names.
+fn output(get: &GetArgs, unpacks: bool) -> Result<(Output, Option<Arc<Places>>), Usage> {
+    if get.sink.discard {
+        return Ok((Output::Discard, None));
+    }
+    let (directory, places) = match &get.sink.output {
+        Some(path) if path == Path::new("-") => return Ok((Output::Stdout, None)),
+        Some(path) => one_file(get, path)?,
+        None if get.sink.stdout => return Ok((Output::Stdout, None)),
+        None => (get.sink.out.clone().unwrap_or_else(|| ".".into()), places(get, unpacks)?),
+    };
+    let places = Arc::new(places);
+    Ok((Output::Directory(directory, places.clone()), Some(places)))
+}
+
+fn one_file(get: &GetArgs, path: &Path) -> Result<(PathBuf, Places), Usage> {
+    if get.list.is_some() || get.urls.len() != 1 {
+        return Err(Usage("-o is for one URL: name a directory with --out DIR for several".into()));
+    }
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|_| !path.is_dir());
+    let name =
+        name.ok_or_else(|| Usage(format!("-o {}: no name of a file; --out takes a directory", path.display())))?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((directory.into(), Places::One(name.into())))
+}
+
+/// Decides what files are called.
+fn places(get: &GetArgs, unpacks: bool) -> Result<Places, Usage> {
+    let PlaceArgs { layout, mirror } = &get.places;
+    if let Some(layout) = layout.clone().or_else(|| mirror.then(Layout::mirror)) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let today = Day::after_1970((now.as_secs() / 86_400) as u32);
+        return Ok(Places::Layout { layout, today, unpacks });
+    }
+    Ok(match get.list.as_deref() {
+        Some(list) if !list.is_file() => Places::Streamed(Mutex::new(Naming::streamed(unpacks))),
+        list => {
+            let each_source = |each: &mut dyn FnMut(&Source)| {
+                get.urls.iter().for_each(|url| each(&Source::new(url.as_str())));
+                if let Some(list) = list {
+                    list::for_each_source(list, each);
+                }
+            };
+            Places::Named(Naming::of(each_source, unpacks))
+        }
+    })
+}
+
+/// Sources with their place in the list.
+fn numbered(sources: list::Sources, places: Arc<Places>) -> list::Sources {
+    Box::pin(sources.enumerate().map(move |(position, line)| {
+        let position = position as u64;
+        match line {
+            Ok(source) => {
+                places.note(position, &source);
+                Ok(source.position(position))
+            }
+            Err(bad) => Err(bad.at(position)),
+        }
+    }))
 }
 
 /// A table that is known by this name, or the one that a file of this name describes.
@@ -81,13 +152,10 @@ pub(crate) fn schema(name: &str) -> Result<Schema, Usage> {
     text.parse().map_err(|error| Usage::at(path, &error))
 }
 
-/// What a table of this file is called: without what says that it is packed, and of rows.
-fn table_name(name: &str) -> &str {
-    fn without<'a>(name: &'a str, endings: &[&str]) -> &'a str {
-        let rest = endings.iter().find_map(|ending| name.strip_suffix(ending));
-        rest.filter(|rest| !rest.is_empty()).unwrap_or(name)
-    }
-    without(without(unpacked_name(name), &[".zip"]), &[".csv", ".CSV", ".tsv", ".txt"])
+/// What a table of this file is called: without what says that it is of rows.
+fn table_name(path: &str) -> &str {
+    let rest = [".csv", ".CSV", ".tsv", ".txt"].iter().find_map(|ending| path.strip_suffix(ending));
+    rest.filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -96,7 +164,7 @@ mod tests {
 
     #[test]
     fn tables_are_called_after_their_files() {
-        let names = ["a.csv", "a.csv.gz", "a.CSV.zip", "a.zip", ".csv", "a.b", "a"];
-        assert_eq!(names.map(table_name), ["a", "a", "a", "a", ".csv", "a.b", "a"]);
+        let names = ["a.csv", "d/a.CSV", ".csv", "d/.csv", "a.b", "a"];
+        assert_eq!(names.map(table_name), ["a", "d/a", ".csv", "d/.csv", "a.b", "a"]);
     }
 }

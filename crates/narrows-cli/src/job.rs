@@ -156,9 +156,8 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     let cancelled = heed_interrupts(handle.clone())?;
-    let mut sink = output.open()?;
     let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref())?);
-    sink.protect(report.as_deref());
+    let sink = output.open(report.as_deref())?;
     window = window.observed_by(Told(recorder.clone()));
     if let Some(tables) = &tables {
         window.observe(Tally::new(tables.clone(), handle.clone()));
@@ -171,7 +170,6 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     let to_stdout = matches!(sink, Sink::Stdout);
     let context = Arc::new(Context {
         sink,
-        unpacks: options.unpack.is_some(),
         respooler,
         recorder: recorder.clone(),
         cancelled,

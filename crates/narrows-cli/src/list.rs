@@ -39,6 +39,19 @@ pub(crate) fn from_arguments(urls: &[String], headers: &[(String, String)]) -> S
     Box::pin(stream::iter(sources))
 }
 
+/// Calls `each` for every source of a list that can be read more than once. What cannot be read is passed over
+/// here: whoever reads the list for its sources tells.
+pub(crate) fn for_each_source(path: &Path, each: &mut dyn FnMut(&Source)) {
+    let Ok(file) = File::open(path) else { return };
+    let _ = read_lines(file, |_| true, &mut |batch| {
+        batch.iter().for_each(|line| match line {
+            Ok(source) => each(source),
+            Err(bad) => each(&Source::new(bad.line())), // it has a place in the list, too
+        });
+        true
+    });
+}
+
 /// The sources of a list: a file, or stdin for `-`. It is read on a thread of its own, for stdin
 /// may keep silent for ever.
 pub(crate) fn from_file(

@@ -46,7 +46,12 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 static SETTINGS: &[u8; 84] = b"narenas:1,dirty_decay_ms:200,muzzy_decay_ms:0,tcache:true,oversize_threshold:262144\0";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    // An address is no command: it is what `get` takes.
+    if arguments.get(1).is_some_and(|first| first.to_string_lossy().contains("://")) {
+        arguments.insert(1, "get".into());
+    }
+    let cli = Cli::parse_from(arguments);
     let ended = match cli.command {
         Command::Get(get) => get::run(get),
         Command::Plan(get) => plan::run(&get),

@@ -28,11 +28,18 @@ pub(crate) struct Recorder(Mutex<State>);
 
 struct State {
     report: Option<BufWriter<File>>,
-    /// What consumers have found of sources that have not ended, by index: their lines.
-    found: HashMap<u64, u64>,
+    /// What consumers have found of sources that have not ended, by index.
+    found: HashMap<u64, Found>,
     report_error: Option<io::Error>,
     steerings: u64,
     summary: Summary,
+}
+
+#[derive(Default)]
+struct Found {
+    lines: u64,
+    /// Where it is, below the output.
+    path: Option<String>,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -185,6 +192,9 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'a str>,
     url: &'a str,
+    /// Where it is, below the output: a file, or a folder with a slash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<&'a str>,
     outcome: &'a str,
     /// Of a failure, its code; of a success, what proves that it is complete.
     kind: Option<&'a str>,
@@ -219,12 +229,17 @@ impl Recorder {
 
     /// Notes what the consumer of a source has found: line feeds, and last lines without one.
     pub(crate) fn found(&self, index: u64, lines: u64) {
-        self.state().found.insert(index, lines);
+        self.state().found.entry(index).or_default().lines = lines;
+    }
+
+    /// Notes where a source's files are.
+    pub(crate) fn placed(&self, index: u64, path: String) {
+        self.state().found.entry(index).or_default().path = Some(path);
     }
 
     /// Whether a consumer of this source has found lines in it.
     pub(crate) fn has_written(&self, index: u64) -> bool {
-        self.state().found.get(&index).is_some_and(|lines| *lines > 0)
+        self.state().found.get(&index).is_some_and(|found| found.lines > 0)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -233,7 +248,8 @@ impl Recorder {
 
     fn record(&self, report: &Report) {
         let mut state = self.state();
-        let lines = state.found.remove(&report.index).filter(|_| report.outcome.is_ok()).unwrap_or(0);
+        let found = state.found.remove(&report.index).filter(|_| report.outcome.is_ok());
+        let Found { lines, path } = found.unwrap_or_default();
         let summary = &mut state.summary;
         let (kind, error, retryable) = match &report.outcome {
             Outcome::Done(proof) => {
@@ -264,9 +280,10 @@ impl Recorder {
         summary.lines += lines;
         let Some(file) = &mut state.report else { return };
         let line = Line {
-            index: report.index,
+            index: report.position.unwrap_or(report.index),
             key: report.key.as_deref(),
             url: &report.url,
+            path: path.as_deref(),
             outcome: report.outcome.name(),
             kind,
             error: error.map(ToString::to_string),

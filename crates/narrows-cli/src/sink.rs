@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use narrows::{Source, report::Hex};
+use narrows::{Block, Source, report::Hex};
+use narrows_jobs::names::Place;
 
 use crate::{
     exit::Usage,
-    output::{OutputDirectory, Staged, StagedFile, name_of, unpacked_name},
+    output::{OutputDirectory, Places, Publisher, Staged, StagedFile},
     tables::{TableRules, TableWriter},
 };
 
@@ -18,7 +19,7 @@ use crate::{
 pub(crate) enum Output {
     Discard,
     Stdout,
-    Directory(PathBuf),
+    Directory(PathBuf, Arc<Places>),
     /// As a table for each source.
     Tables(PathBuf, Arc<TableRules>),
 }
@@ -27,57 +28,49 @@ pub(crate) enum Output {
 pub(crate) enum Sink {
     Discard,
     Stdout,
-    Directory(OutputDirectory),
-    Tables(OutputDirectory, Arc<TableRules>),
+    Directory(Publisher, Arc<Places>),
+    Tables(Publisher, Arc<TableRules>),
 }
 
 impl Output {
-    pub(crate) fn open(self) -> Result<Sink, Usage> {
+    /// Opens it; the report is what no source may replace.
+    pub(crate) fn open(self, report: Option<&Path>) -> Result<Sink, Usage> {
+        let open = |path: &Path| match OutputDirectory::open(path, report) {
+            Ok(directory) => Ok(Publisher::new(directory)),
+            Err(error) => Err(Usage::at(path, &error)),
+        };
         Ok(match self {
             Self::Discard => Sink::Discard,
             Self::Stdout => Sink::Stdout,
-            Self::Directory(path) => Sink::Directory(open(&path)?),
+            Self::Directory(path, places) => Sink::Directory(open(&path)?, places),
             Self::Tables(path, rules) => Sink::Tables(open(&path)?, rules),
         })
     }
 }
 
-fn open(path: &Path) -> Result<OutputDirectory, Usage> {
-    OutputDirectory::open(path).map_err(|error| Usage::at(path, &error))
-}
-
 impl Sink {
-    /// Keeps sources from taking the report's place.
-    pub(crate) fn protect(&mut self, report: Option<&Path>) {
-        if let Self::Directory(directory) | Self::Tables(directory, _) = self {
-            directory.protect(report);
-        }
-    }
-
     /// Where temporary files are.
     pub(crate) fn temporary(&self) -> PathBuf {
         match self {
-            Self::Directory(directory) | Self::Tables(directory, _) => directory.staging().to_owned(),
+            Self::Directory(publisher, _) | Self::Tables(publisher, _) => publisher.directory().staging().to_owned(),
             Self::Discard | Self::Stdout => std::env::temp_dir(),
         }
     }
 
-    /// A writer for one source. `unpacks` says that what comes is not the file of that name but
-    /// what is in it.
-    pub(crate) fn writer(&self, source: &Source, index: u64, unpacks: bool) -> io::Result<Writer<'_>> {
+    /// A writer for the source of this index.
+    pub(crate) fn writer(&self, source: &Source, index: u64) -> io::Result<Writer<'_>> {
         let target = match self {
             Self::Discard => Target::Discard,
             Self::Stdout => Target::Stdout,
-            Self::Directory(directory) => {
-                let name = name_of(&source.url);
-                let name = if unpacks { unpacked_name(&name).to_owned() } else { name };
-                Target::Files { staged: directory.stage(index)?, file: None, name }
+            Self::Directory(publisher, places) => {
+                let place = places.of(source.position.unwrap_or(index), source)?;
+                Target::Files { publisher, staged: publisher.stage(index)?, file: None, place }
             }
-            Self::Tables(directory, rules) => {
-                let staged = directory.stage(index)?;
-                let (path, pages) = (rules.path_of(source)?, directory.staging());
-                let table = TableWriter::new(rules, source, staged.create(&path)?, pages)?;
-                Target::Table { staged, table: Box::new(table) }
+            Self::Tables(publisher, rules) => {
+                let mut staged = publisher.stage(index)?;
+                let pages = publisher.directory().staging();
+                let table = TableWriter::new(rules, source, staged.file()?, pages)?;
+                Target::Table { publisher, staged, table: Box::new(table) }
             }
         };
         Ok(Writer { target, lines: 0, open_line: false })
@@ -96,65 +89,76 @@ pub(crate) struct Writer<'a> {
 enum Target<'a> {
     Discard,
     Stdout,
-    Files {
-        staged: Staged<'a>,
-        file: Option<StagedFile>,
-        /// The name for what has none of its own.
-        name: String,
-    },
-    Table {
-        staged: Staged<'a>,
-        table: Box<TableWriter>,
-    },
+    Files { publisher: &'a Publisher, staged: Staged, file: Option<StagedFile>, place: Place },
+    Table { publisher: &'a Publisher, staged: Staged, table: Box<TableWriter> },
 }
 
 impl Writer<'_> {
-    pub(crate) fn begin(&mut self, path: Option<&str>) -> io::Result<()> {
-        if let Target::Files { staged, file, name } = &mut self.target {
-            *file = Some(staged.create(path.unwrap_or(name))?);
+    /// The next entry of an archive, by its name; or what the source is, if it has none.
+    pub(crate) fn begin(&mut self, name: Option<&str>) -> io::Result<()> {
+        if let Target::Files { staged, file, .. } = &mut self.target {
+            *file = Some(match name {
+                Some(name) => staged.entry(name)?,
+                None => staged.file()?,
+            });
         }
         Ok(())
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Not cancel-safe: what goes to stdout may have gone in part.
+    pub(crate) async fn write(&mut self, block: Block) -> io::Result<()> {
         if let Target::Table { table, .. } = &mut self.target {
-            return table.write(bytes);
+            return table.write(&block);
         }
-        self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-        self.open_line = bytes.last().map_or(self.open_line, |last| *last != b'\n');
+        self.lines += memchr::memchr_iter(b'\n', &block).count() as u64;
+        self.open_line = block.last().map_or(self.open_line, |last| *last != b'\n');
         match &mut self.target {
             Target::Discard | Target::Table { .. } | Target::Files { file: None, .. } => Ok(()),
-            // A reader that is slow must not keep an interrupt from being heard.
-            Target::Stdout => tokio::task::block_in_place(|| io::stdout().lock().write_all(bytes)),
-            Target::Files { file: Some(file), .. } => file.write_all(bytes),
+            Target::Stdout => print(move |stdout| stdout.write_all(&block)).await,
+            Target::Files { file: Some(file), .. } => file.write_all(&block),
         }
     }
 
-    pub(crate) fn end(&mut self) -> io::Result<()> {
+    pub(crate) async fn end(&mut self) -> io::Result<()> {
         self.lines += u64::from(std::mem::take(&mut self.open_line));
         match &mut self.target {
-            Target::Files { file, .. } => {
-                file.take().map_or(Ok(()), |file| tokio::task::block_in_place(|| file.finish()))
-            }
-            Target::Stdout => io::stdout().lock().flush(),
+            Target::Files { file, .. } => *file = None,
+            Target::Stdout => print(|stdout| stdout.flush()).await?,
             Target::Table { table, .. } => {
                 table.end_entry()?;
                 self.lines = table.rows();
-                Ok(())
             }
-            Target::Discard => Ok(()),
+            Target::Discard => {}
+        }
+        Ok(())
+    }
+
+    /// Makes it durable. Only after that is the source done. `sha256` is that of the source, if known. Gives where
+    /// it is, below the output; of several files, their folder with a slash.
+    pub(crate) async fn commit(self, sha256: Option<[u8; 32]>) -> io::Result<Option<String>> {
+        match self.target {
+            Target::Table { publisher, staged, table } => {
+                let path = table.path().to_owned();
+                let place = Place { folder: path.clone(), path, alone: None };
+                tokio::task::block_in_place(|| table.finish(sha256.map(|digest| Hex(&digest).to_string())))?;
+                publisher.publish(staged, place).await.map(Some)
+            }
+            Target::Files { publisher, staged, place, .. } => publisher.publish(staged, place).await.map(Some),
+            Target::Discard | Target::Stdout => Ok(None),
         }
     }
 
-    /// Makes it durable. Only after that is the source done. `sha256` is that of the source, if known.
-    pub(crate) fn commit(self, sha256: Option<[u8; 32]>) -> io::Result<()> {
-        match self.target {
-            Target::Table { staged, table } => tokio::task::block_in_place(|| {
-                table.finish(sha256.map(|digest| Hex(&digest).to_string()))?;
-                staged.commit()
-            }),
-            Target::Files { staged, .. } => tokio::task::block_in_place(|| staged.commit()),
-            Target::Discard | Target::Stdout => Ok(()),
+    /// What came is not all. A row that broke off on stdout must not go on with the next source's first.
+    pub(crate) async fn give_up(self) {
+        if matches!(self.target, Target::Stdout) && self.open_line {
+            let _ = print(|stdout| stdout.write_all(b"\n")).await;
         }
     }
+}
+
+/// Uses stdout on a thread of its own: a reader that is slow, or stands still for ever, must not keep anybody
+/// from hearing that the job is to end.
+async fn print(work: impl FnOnce(&mut io::StdoutLock<'_>) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    let printed = tokio::task::spawn_blocking(move || work(&mut io::stdout().lock())).await;
+    printed.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

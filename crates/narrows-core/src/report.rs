@@ -97,6 +97,8 @@ impl Proof {
 pub struct Report {
     /// Its place in the list, from 0.
     pub index: u64,
+    /// The source's own place in a list of the caller's.
+    pub position: Option<u64>,
     /// The caller's own name for it: [`Source::key`](crate::Source::key).
     pub key: Option<Arc<str>>,
     /// Its address without user, password, query and fragment.

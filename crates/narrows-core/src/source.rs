@@ -29,6 +29,9 @@ pub struct Source {
     pub sha256: Option<[u8; 32]>,
     /// Headers for this source's own origin; they follow no redirect to another.
     pub headers: Arc<[(String, String)]>,
+    /// Where it stands in a list of the caller's, from which not all are given to the window; repeated in
+    /// the report.
+    pub position: Option<u64>,
 }
 
 impl Source {
@@ -65,6 +68,12 @@ impl Source {
     #[must_use]
     pub fn headers(self, headers: impl Into<Arc<[(String, String)]>>) -> Self {
         Self { headers: headers.into(), ..self }
+    }
+
+    /// Names its place in a list of the caller's.
+    #[must_use]
+    pub fn position(self, position: u64) -> Self {
+        Self { position: Some(position), ..self }
     }
 
     /// Reads a line of a list: an address, or `size md5 url` as in GDELT's master lists. A blank
@@ -123,6 +132,7 @@ impl fmt::Debug for Source {
             .field("md5", &self.md5)
             .field("sha256", &self.sha256)
             .field("headers", &headers)
+            .field("position", &self.position)
             .finish()
     }
 }
@@ -203,13 +213,25 @@ pub struct BadLine {
     /// The line as it may be shown: without what could be secret, at most 200 characters.
     line: Box<str>,
     reason: &'static str,
+    position: Option<u64>,
 }
 
 impl BadLine {
     /// Why `line` is no source.
     pub fn new(line: &str, reason: &'static str) -> Self {
         let shown = public_url(line);
-        Self { line: shown.chars().take(200).collect(), reason }
+        Self { line: shown.chars().take(200).collect(), reason, position: None }
+    }
+
+    /// Names its place in a list of the caller's, as [`Source::position`] does.
+    #[must_use]
+    pub fn at(self, position: u64) -> Self {
+        Self { position: Some(position), ..self }
+    }
+
+    /// Its place in a list of the caller's.
+    pub fn position(&self) -> Option<u64> {
+        self.position
     }
 
     /// The line, without what may be secret.

@@ -99,6 +99,7 @@ impl Ticket {
             figures;
         let report = Report {
             index: self.index,
+            position: self.source.position,
             key: self.source.key.clone(),
             url: public_url(&self.source.url),
             outcome,

@@ -236,7 +236,7 @@ where
     fn pull(&mut self, listed: S::Item) -> (Ticket, Option<BadLine>) {
         let (source, invalid) = match listed.listed() {
             Ok(source) => (source, None),
-            Err(bad) => (Source::new(bad.line()), Some(bad)),
+            Err(bad) => (Source { position: bad.position(), ..Source::new(bad.line()) }, Some(bad)),
         };
         let index = self.next_index;
         self.next_index += 1;

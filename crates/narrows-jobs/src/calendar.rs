@@ -46,6 +46,27 @@ impl Day {
         Self { day: days_in(self.year, self.month), ..self }
     }
 
+    /// The day so many days after the first of January 1970.
+    ///
+    /// ```
+    /// use narrows_jobs::calendar::{Day, day};
+    ///
+    /// assert_eq!(Day::after_1970(20_513), day("2026-03-01").unwrap());
+    /// ```
+    pub fn after_1970(mut days: u32) -> Self {
+        let (mut year, mut month) = (1970, 1);
+        let year_of = |year| if days_in(year, 2) == 29 { 366 } else { 365 };
+        while days >= year_of(year) {
+            days -= year_of(year);
+            year += 1;
+        }
+        while days >= days_in(year, month) {
+            days -= days_in(year, month);
+            month += 1;
+        }
+        Self { year, month, day: days + 1 }
+    }
+
     /// Days since the first of January 1970; days before are none.
     pub fn since_1970(self) -> u32 {
         let before = |year: u32| year * 365 + year / 4 - year / 100 + year / 400;
@@ -107,6 +128,7 @@ mod tests {
         let (first, last) = (day("2023-12-30").unwrap(), day("2024-03-02").unwrap());
         assert_eq!(first.to(last).count() as u32, last.since_1970() - first.since_1970() + 1);
         assert_eq!(last.to(first).count(), 0);
+        assert!(first.to(last).all(|day| Day::after_1970(day.since_1970()) == day));
         assert_eq!(day("2024-02-03").unwrap().end_of_month().to_string(), "2024-02-29");
     }
 }

@@ -7,10 +7,12 @@
 //! * [`bars`]: aggregate trades to range bars, over any number of days.
 //! * [`gdelt`]: files of both editions, and what is in them.
 //! * [`tardis`]: days of market data, file by file.
+//! * [`names`]: what files are called, and where they lie.
 //! * [`calendar`]: days and months.
 #![forbid(unsafe_code)]
 
 pub mod bars;
 pub mod calendar;
 pub mod gdelt;
+pub mod names;
 pub mod tardis;

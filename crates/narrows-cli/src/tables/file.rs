@@ -29,6 +29,11 @@ impl TableWriter {
         Ok(Self { rules: rules.clone(), path, source: url, table, file, entries: 0 })
     }
 
+    /// Where it goes, below the output.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Rows so far.
     pub(crate) fn rows(&self) -> u64 {
         self.table.rows()
@@ -46,13 +51,13 @@ impl TableWriter {
         table.finish(&mut |piece| keep(rules, source, file, piece))
     }
 
-    /// Ends the table, whose bytes then are on the disk.
+    /// Ends the table.
     pub(crate) fn finish(mut self, sha256: Option<String>) -> io::Result<()> {
         if self.entries == 0 {
             self.end_entry()?; // nothing has come, not even a header
         }
         let Self { rules, path, table, file, .. } = self;
-        file.finish(table.rows(), sha256).map_err(io::Error::other)?.finish()?;
+        file.finish(table.rows(), sha256).map_err(io::Error::other)?;
         rules.kept(&path, table.rows());
         Ok(())
     }

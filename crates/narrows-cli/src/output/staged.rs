@@ -1,0 +1,169 @@
+//! The files of one source, until they are in their place.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use narrows_jobs::names::{Place, is_contained};
+
+use super::OutputDirectory;
+
+/// Nothing yet, a file, or a folder of entries, in the staging directory. Dropping it removes them.
+pub(crate) struct Staged {
+    directory: Arc<OutputDirectory>,
+    path: PathBuf,
+    entries: u64,
+    /// The first entry.
+    first: Option<String>,
+    is_folder: bool,
+    is_published: bool,
+}
+
+impl Staged {
+    pub(super) fn new(directory: Arc<OutputDirectory>, index: u64) -> Self {
+        let path = directory.staging.join(index.to_string());
+        Self { directory, path, entries: 0, first: None, is_folder: true, is_published: false }
+    }
+
+    /// The file that the source is.
+    pub(crate) fn file(&mut self) -> io::Result<StagedFile> {
+        self.is_folder = false;
+        Ok(StagedFile(File::create_new(&self.path)?))
+    }
+
+    /// The file of an entry of this name.
+    pub(crate) fn entry(&mut self, name: &str) -> io::Result<StagedFile> {
+        if !is_contained(name) {
+            return Err(io::Error::other(format!("the name {name:?} would leave the output directory")));
+        }
+        let path = self.path.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        self.entries += 1;
+        self.first.get_or_insert_with(|| name.into());
+        Ok(StagedFile(File::create_new(path)?))
+    }
+
+    /// Files that are to be synced.
+    pub(super) fn files(&self) -> u64 {
+        if self.is_folder { self.entries } else { 1 }
+    }
+
+    /// Syncs its files and their folders.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let sync = |path: &Path| File::open(path)?.sync_all();
+        match self.is_folder {
+            false => sync(&self.path),
+            true if self.entries == 0 => Ok(()),
+            true => self.walk(Path::new(""), &mut |path, _| sync(path), &mut |path| sync(path)),
+        }
+    }
+
+    /// Moves all files into their places, or none but for errors of the disk: every place is looked at before one
+    /// is taken. Gives the path below the output, a folder's with a slash, and adds the folders to be synced.
+    pub(super) fn publish(&mut self, place: &Place, changed: &mut Vec<PathBuf>) -> io::Result<String> {
+        let directory = self.directory.clone();
+        let only = self.first.as_deref().filter(|_| self.entries == 1);
+        let alone = only.and_then(|entry| Some((self.path.join(entry), place.only(entry)?)));
+        let (from, to) = match alone {
+            Some(alone) => alone,
+            None if !self.is_folder => (self.path.clone(), place.path.clone()),
+            None => return self.publish_folder(&directory, &place.folder, changed),
+        };
+        let to = contained(&to)?;
+        directory.check(to)?;
+        place_file(&directory, &from, to, changed)?;
+        self.is_published = !self.is_folder;
+        Ok(to.display().to_string())
+    }
+
+    fn publish_folder(
+        &mut self,
+        directory: &OutputDirectory,
+        folder: &str,
+        changed: &mut Vec<PathBuf>,
+    ) -> io::Result<String> {
+        let to = if folder.is_empty() { Path::new("") } else { contained(folder)? };
+        if self.entries == 0 {
+            fs::create_dir_all(&self.path)?;
+        }
+        let is_new = fs::symlink_metadata(directory.root.join(to)).is_err();
+        if is_new {
+            directory.check(to)?;
+            place_file(directory, &self.path, to, changed)?;
+            self.is_published = true;
+        } else {
+            self.walk(Path::new(""), &mut |_, name| directory.check(&to.join(name)), &mut |_| Ok(()))?;
+            let mut place = |from: &Path, name: &Path| place_file(directory, from, &to.join(name), changed);
+            self.walk(Path::new(""), &mut place, &mut |_| Ok(()))?;
+        }
+        Ok(format!("{}/", to.display()))
+    }
+
+    /// Calls `file` for each file, staged and relative, and `folder` for each folder after it.
+    fn walk(
+        &self,
+        relative: &Path,
+        file: &mut dyn FnMut(&Path, &Path) -> io::Result<()>,
+        folder: &mut dyn FnMut(&Path) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let own = self.path.join(relative);
+        for entry in fs::read_dir(&own)? {
+            let entry = entry?;
+            let relative = relative.join(entry.file_name());
+            match entry.file_type()?.is_dir() {
+                true => self.walk(&relative, file, folder)?,
+                false => file(&entry.path(), &relative)?,
+            }
+        }
+        folder(&own)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.is_published {
+            let _ = if self.is_folder { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+        }
+    }
+}
+
+/// A path that layouts and names have made, once more.
+fn contained(path: &str) -> io::Result<&Path> {
+    match is_contained(path) {
+        true => Ok(Path::new(path)),
+        false => Err(io::Error::other(format!("the name {path:?} would leave the output directory"))),
+    }
+}
+
+/// Renames what is staged, makes the folders it needs, and adds those that are changed by that.
+fn place_file(directory: &OutputDirectory, from: &Path, to: &Path, changed: &mut Vec<PathBuf>) -> io::Result<()> {
+    let target = directory.root.join(to);
+    let parent = target.parent().unwrap_or(&directory.root);
+    if !parent.is_dir() {
+        // Each folder that is made is an entry of the one above it.
+        let missing = parent.ancestors().take_while(|above| !above.is_dir()).count();
+        changed.extend(parent.ancestors().skip(1).take(missing).map(Into::into));
+        fs::create_dir_all(parent)?;
+    }
+    fs::rename(from, &target)?;
+    changed.push(parent.into());
+    Ok(())
+}
+
+/// A file being written. Blocks come large, so nothing is buffered. It is made durable when it is published.
+pub(crate) struct StagedFile(File);
+
+impl Write for StagedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
