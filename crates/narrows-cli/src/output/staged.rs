@@ -5,11 +5,16 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use narrows_jobs::names::{Place, is_contained};
 
 use super::OutputDirectory;
+
+/// Folders among which sources are divided: creating a file and renaming one wait for each other where they are
+/// in the same.
+const FOLDERS: u64 = 32;
 
 /// Nothing yet, a file, or a folder of entries, in the staging directory. Dropping it removes them.
 pub(crate) struct Staged {
@@ -24,12 +29,14 @@ pub(crate) struct Staged {
 
 impl Staged {
     pub(super) fn new(directory: Arc<OutputDirectory>, index: u64) -> Self {
-        let path = directory.staging.join(index.to_string());
+        let path = directory.staging.join(format!("{:02}/{index}", index % FOLDERS));
         Self { directory, path, entries: 0, first: None, is_folder: true, is_published: false }
     }
 
     /// The file that the source is.
     pub(crate) fn file(&mut self) -> io::Result<StagedFile> {
+        let parent = self.path.parent().unwrap_or(&self.directory.staging);
+        fs::create_dir_all(parent)?;
         self.is_folder = false;
         Ok(StagedFile(File::create_new(&self.path)?))
     }
@@ -127,9 +134,30 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.is_published {
-            let _ = if self.is_folder { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+            let _ = if self.is_folder { remove(&self.path) } else { fs::remove_file(&self.path) };
         }
     }
+}
+
+/// Removes a folder and what is in it. There may be thousands of files, and somebody waits for an interrupt to be
+/// answered: so folders in it are removed side by side.
+fn remove(folder: &Path) -> io::Result<()> {
+    const THREADS: usize = 4;
+    let children: Vec<PathBuf> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    thread::scope(|scope| {
+        for share in children.chunks(children.len().div_ceil(THREADS).max(1)) {
+            let remove_all = move || {
+                for child in share {
+                    let _ = if child.is_dir() { fs::remove_dir_all(child) } else { fs::remove_file(child) };
+                }
+            };
+            match children.len() {
+                0..THREADS => remove_all(),
+                _ => drop(scope.spawn(remove_all)),
+            }
+        }
+    });
+    fs::remove_dir_all(folder)
 }
 
 /// A path that layouts and names have made, once more.
