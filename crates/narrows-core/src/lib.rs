@@ -34,6 +34,7 @@ mod handle;
 mod head;
 mod host;
 pub mod hosts;
+pub mod journal;
 mod lease;
 mod ledger;
 mod lines;

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{Summary, batching, check};
+use crate::{Summary, batching, check, journaling};
 
-/// A digest of what happens for each of `seeds`: windows and buffers.
+/// A digest of what happens for each of `seeds`: windows, buffers and journals.
 ///
 /// # Errors
 ///
@@ -12,7 +12,7 @@ use crate::{Summary, batching, check};
 pub fn digest(seeds: Range<u64>) -> Result<u64, String> {
     seeds.into_iter().try_fold(0u64, |digest, seed| {
         let Summary { trace, steps, .. } = check(seed).map_err(|violation| violation.to_string())?;
-        let batches = batching::check(seed)?;
-        Ok(digest.rotate_left(7) ^ trace ^ batches ^ steps.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        let (batches, journal) = (batching::check(seed)?, journaling::check(seed)?);
+        Ok(digest.rotate_left(7) ^ trace ^ batches ^ journal ^ steps.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     })
 }

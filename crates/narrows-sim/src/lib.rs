@@ -19,6 +19,7 @@ mod consumer;
 mod content;
 mod digest;
 mod faults;
+pub mod journaling;
 mod origin;
 mod plan;
 mod scenario;
