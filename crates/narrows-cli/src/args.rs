@@ -15,6 +15,7 @@ use crate::{
     exit::Usage,
     limits::{Limit, MemoryLimit, budget, limit, memory_limit},
     politeness::PolitenessArgs,
+    rerun::Exists,
     units::{duration, size},
 };
 
@@ -86,6 +87,16 @@ pub(crate) struct PlaceArgs {
     /// Short for --layout {host}/{path}
     #[arg(long, short = 'x', conflicts_with_all = ["layout", "stdout", "discard", "output", "schema"])]
     pub(crate) mirror: bool,
+    /// What is done where a file is there that no journal knows
+    #[arg(long, default_value = "verify", conflicts_with_all = ["stdout", "discard", "schema"])]
+    pub(crate) exists: Exists,
+    /// Keep what is done in this file, so that the same command again fetches the rest only [default with --out:
+    /// DIR/.narrows-journal-.., for a list that can be read twice]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stdout", "discard", "output", "schema"])]
+    pub(crate) journal: Option<PathBuf>,
+    /// Keep no journal
+    #[arg(long, conflicts_with = "journal")]
+    pub(crate) no_journal: bool,
 }
 
 #[derive(Args)]

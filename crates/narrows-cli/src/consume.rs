@@ -11,7 +11,8 @@ use std::{
 
 use futures_util::future::{Either, select};
 use narrows::{
-    Client, Clock, DefaultClock, Delivery, Failure, Fetch, Handle, Source, TempSpool, respool::Respooler, unpack,
+    Client, Clock, DefaultClock, Delivery, Failure, Fetch, Handle, Source, TempSpool, journal::line_id,
+    respool::Respooler, unpack,
 };
 use tokio::sync::watch;
 
@@ -110,7 +111,7 @@ async fn write<F: Fetch, C: Clock>(
         return Ok(());
     }
     if let Some(path) = writer.commit(delivery.sha256()).await? {
-        context.recorder.placed(index, path);
+        context.recorder.placed(index, path, line_id(source));
     }
     Ok(())
 }

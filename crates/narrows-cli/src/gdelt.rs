@@ -60,7 +60,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     let list = gdelt.master.map(Into::into);
     let guard = gdelt.transfers.memory_limit.guard();
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list, aside: 0, tables: None },
+        Job { sources, finite, options, guard, client, budget, output, list, aside: 0, tables: None, rerun: None },
         &gdelt.reporting,
     )
 }

@@ -14,6 +14,7 @@ use narrows_jobs::{
     names::{Layout, Naming},
 };
 use narrows_tables::Schema;
+use sha2::{Digest, Sha256};
 
 use crate::{
     args::{GetArgs, PlaceArgs},
@@ -21,6 +22,7 @@ use crate::{
     job::{Job, run as run_job},
     list,
     output::Places,
+    rerun::{JournalPlan, Rerun},
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
 };
@@ -39,8 +41,16 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     let finite = get.list.as_deref().is_none_or(Path::is_file);
     let unpacks = get.unpack || get.tables.schema.is_some();
     let (output, places) = output(&get, unpacks)?;
-    if let Some(places) = &places {
+    let mut rerun = None;
+    if let (Some(places), Output::Directory(directory, _)) = (&places, &output) {
         sources = numbered(sources, places.clone());
+        if get.tables.schema.is_none() {
+            let plan = journal_plan(&get)?;
+            let own = Rerun::new(directory.clone(), places.clone(), get.places.exists, get.unpack, plan);
+            let own = Arc::new(own);
+            rerun = Some(own.clone());
+            sources = own.of(sources);
+        }
     }
     if let (Some(name), Output::Directory(directory, places)) = (&get.tables.schema, &output) {
         let (schema, places) = (schema(name)?, places.clone());
@@ -73,7 +83,7 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
     let guard = get.transfers.memory_limit.guard();
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list: get.list, aside: 0, tables: None },
+        Job { sources, finite, options, guard, client, budget, output, list: get.list, aside: 0, tables: None, rerun },
         &get.reporting,
     )
 }
@@ -107,7 +117,7 @@ fn one_file(get: &GetArgs, path: &Path) -> Result<(PathBuf, Places), Usage> {
 
 /// Decides what files are called.
 fn places(get: &GetArgs, unpacks: bool) -> Result<Places, Usage> {
-    let PlaceArgs { layout, mirror } = &get.places;
+    let PlaceArgs { layout, mirror, .. } = &get.places;
     if let Some(layout) = layout.clone().or_else(|| mirror.then(Layout::mirror)) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let today = Day::after_1970((now.as_secs() / 86_400) as u32);
@@ -115,16 +125,49 @@ fn places(get: &GetArgs, unpacks: bool) -> Result<Places, Usage> {
     }
     Ok(match get.list.as_deref() {
         Some(list) if !list.is_file() => Places::Streamed(Mutex::new(Naming::streamed(unpacks))),
-        list => {
-            let each_source = |each: &mut dyn FnMut(&Source)| {
-                get.urls.iter().for_each(|url| each(&Source::new(url.as_str())));
-                if let Some(list) = list {
-                    list::for_each_source(list, each);
-                }
-            };
-            Places::Named(Naming::of(each_source, unpacks))
-        }
+        _ => Places::Named(Naming::of(each_source(get), unpacks)),
     })
+}
+
+/// Reads the list; it can be read more than once.
+fn each_source(get: &GetArgs) -> impl Fn(&mut dyn FnMut(&Source)) + Send + Sync + 'static {
+    let (urls, list) = (get.urls.clone(), get.list.clone());
+    move |each| {
+        urls.iter().for_each(|url| each(&Source::new(url.as_str())));
+        if let Some(list) = &list {
+            list::for_each_source(list, each);
+        }
+    }
+}
+
+/// Where the journal is, if one is kept.
+fn journal_plan(get: &GetArgs) -> Result<Option<JournalPlan>, Usage> {
+    let PlaceArgs { layout, mirror, journal, no_journal, .. } = &get.places;
+    let wants = !no_journal && (journal.is_some() || get.sink.out.is_some());
+    if !wants || get.list.as_deref().is_some_and(|list| !list.is_file()) {
+        return match journal {
+            Some(path) => Err(Usage(format!("--journal {}: the list cannot be read twice", path.display()))),
+            None => Ok(None),
+        };
+    }
+    // What is made of a source, and by which name: another answer makes another job.
+    let mut hash = Sha256::new();
+    hash.update([u8::from(get.unpack), u8::from(*mirror)]);
+    hash.update(layout.as_ref().map_or(String::new(), |layout| format!("{layout:?}")));
+    let number = |digest: &[u8]| digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let job = number(&hash.clone().finalize());
+    let path = match (journal, &get.sink.out) {
+        (None, Some(out)) => {
+            // Another list into the same directory has a journal of its own.
+            get.urls.iter().for_each(|url| hash.update(format!("{url}\n")));
+            if let Some(list) = &get.list {
+                hash.update(list.canonicalize().unwrap_or_else(|_| list.clone()).as_os_str().as_encoded_bytes());
+            }
+            out.join(format!(".narrows-journal-{:016x}", number(&hash.finalize())))
+        }
+        (path, _) => path.clone().unwrap_or_default(),
+    };
+    Ok(Some(JournalPlan { path, job, each_source: Box::new(each_source(get)) }))
 }
 
 /// Sources with their place in the list.

@@ -28,10 +28,13 @@ use crate::{
     args::{ProgressArg, ReportingArgs, SummaryArg},
     consume::{Context, consume},
     exit::{Exit, Usage},
+    journal::Keeper,
     list::Sources,
     progress,
-    record::{BarsSummary, Recorder, Summary, Told, millis},
+    record::{Recorder, Told, millis},
+    rerun::Rerun,
     sink::{Output, Sink},
+    summary::{BarsSummary, Summary},
     tables::{TableRules, Tally},
     terminal::tell,
     units::human,
@@ -59,6 +62,8 @@ pub(crate) struct Job {
     /// Of the budget, what is set aside for what consumers hold.
     pub(crate) aside: u64,
     pub(crate) tables: Option<Arc<TableRules>>,
+    /// What need not be fetched.
+    pub(crate) rerun: Option<Arc<Rerun>>,
 }
 
 /// What is left of a job that has ended.
@@ -73,6 +78,9 @@ pub(crate) struct Ended {
     pub(crate) stopped: bool,
     pub(crate) bars: Option<BarsSummary>,
     pub(crate) tables: Option<Arc<TableRules>>,
+    /// Sources that were not asked for, because they are there.
+    pub(crate) already: u64,
+    pub(crate) keeper: Option<Arc<Keeper>>,
 }
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
@@ -89,12 +97,15 @@ pub(crate) fn run_driven(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // On a worker thread: a task there wakes others without waking another thread.
     let driven = runtime.block_on(runtime.spawn(driven));
-    let Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables } = match driven {
-        Ok(driven) => driven?,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
+    let Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables, already, keeper } =
+        match driven {
+            Ok(driven) => driven?,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
     runtime.shutdown_background(); // a name that is being looked up is not waited for
-    let finished = recorder.finish();
+    // The report before the journal, whose thread syncs it.
+    let kept = keeper.map_or(Ok(()), |keeper| keeper.finish());
+    let written = recorder.sync();
     let summary = Summary {
         peak_charged_bytes: budget.peak(),
         budget_bytes: budget.capacity(),
@@ -104,11 +115,13 @@ pub(crate) fn run_driven(
         guard: guard.map(|guard| guard.stats().into()),
         bars,
         tables: tables.map(|tables| tables.summary()),
+        already,
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
     };
     print(&summary, reporting.summary, to_stdout);
-    finished.map_err(|error| Usage(format!("the report could not be written: {error}")))?;
+    written.map_err(|error| Usage(format!("the report could not be written: {error}")))?;
+    kept.map_err(|error| Usage(format!("the journal could not be written: {error}")))?;
     if interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -137,7 +150,7 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch) -> Result<Ended, Usage> {
-    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables } = job;
+    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables, rerun } = job;
     let options = options.guard(guard.clone());
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
     let (spare, _held) = match aside {
@@ -156,9 +169,17 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     let cancelled = heed_interrupts(handle.clone())?;
-    let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref())?);
-    let sink = output.open(report.as_deref())?;
-    window = window.observed_by(Told(recorder.clone()));
+    let journal = rerun.as_ref().map_or(Ok(None), |rerun| tokio::task::block_in_place(|| rerun.journal()))?;
+    let continues = journal.as_ref().is_some_and(|journal| journal.is_continued);
+    let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref(), continues)?);
+    let sink = output.open(report.as_deref(), journal.clone())?;
+    let keeper = journal.zip(rerun.clone()).map(|(journal, rerun)| {
+        let window = handle.clone();
+        let keeper = Arc::new(Keeper::start(journal.clone(), recorder.clone(), move || window.cancel()));
+        rerun.begin(journal, recorder.clone(), keeper.clone());
+        keeper
+    });
+    window = window.observed_by(Told { recorder: recorder.clone(), window: handle.clone(), keeper: keeper.clone() });
     if let Some(tables) = &tables {
         window.observe(Tally::new(tables.clone(), handle.clone()));
     }
@@ -207,7 +228,9 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     }
     let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
-    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped: false, bars: None, tables })
+    let already = rerun.map_or(0, |rerun| rerun.already());
+    let (stopped, bars) = (false, None);
+    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables, already, keeper })
 }
 
 /// Divides a budget: most is the window's; a part is set aside for archives that cannot be

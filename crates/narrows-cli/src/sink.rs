@@ -6,11 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use narrows::{Block, Source, report::Hex};
+use narrows::{Block, Source, journal::line_id, report::Hex};
 use narrows_jobs::names::Place;
 
 use crate::{
     exit::Usage,
+    journal::JournalFile,
     output::{OutputDirectory, Places, Publisher, Staged, StagedFile},
     tables::{TableRules, TableWriter},
 };
@@ -33,10 +34,10 @@ pub(crate) enum Sink {
 }
 
 impl Output {
-    /// Opens it; the report is what no source may replace.
-    pub(crate) fn open(self, report: Option<&Path>) -> Result<Sink, Usage> {
+    /// Opens it; the report is what no source may replace, and a journal is told what is about to be named.
+    pub(crate) fn open(self, report: Option<&Path>, journal: Option<Arc<JournalFile>>) -> Result<Sink, Usage> {
         let open = |path: &Path| match OutputDirectory::open(path, report) {
-            Ok(directory) => Ok(Publisher::new(directory)),
+            Ok(directory) => Ok(Publisher::new(directory, journal)),
             Err(error) => Err(Usage::at(path, &error)),
         };
         Ok(match self {
@@ -64,7 +65,8 @@ impl Sink {
             Self::Stdout => Target::Stdout,
             Self::Directory(publisher, places) => {
                 let place = places.of(source.position.unwrap_or(index), source)?;
-                Target::Files { publisher, staged: publisher.stage(index)?, file: None, place }
+                let line = source.position.map(|position| (position, line_id(source)));
+                Target::Files { publisher, staged: publisher.stage(index)?, file: None, place, line }
             }
             Self::Tables(publisher, rules) => {
                 let mut staged = publisher.stage(index)?;
@@ -89,8 +91,19 @@ pub(crate) struct Writer<'a> {
 enum Target<'a> {
     Discard,
     Stdout,
-    Files { publisher: &'a Publisher, staged: Staged, file: Option<StagedFile>, place: Place },
-    Table { publisher: &'a Publisher, staged: Staged, table: Box<TableWriter> },
+    Files {
+        publisher: &'a Publisher,
+        staged: Staged,
+        file: Option<StagedFile>,
+        place: Place,
+        /// For the journal: the place in the list, and what it knows the line by.
+        line: Option<(u64, u64)>,
+    },
+    Table {
+        publisher: &'a Publisher,
+        staged: Staged,
+        table: Box<TableWriter>,
+    },
 }
 
 impl Writer<'_> {
@@ -141,9 +154,11 @@ impl Writer<'_> {
                 let path = table.path().to_owned();
                 let place = Place { folder: path.clone(), path, alone: None };
                 tokio::task::block_in_place(|| table.finish(sha256.map(|digest| Hex(&digest).to_string())))?;
-                publisher.publish(staged, place).await.map(Some)
+                publisher.publish(staged, place, None).await.map(Some)
             }
-            Target::Files { publisher, staged, place, .. } => publisher.publish(staged, place).await.map(Some),
+            Target::Files { publisher, staged, place, line, .. } => {
+                publisher.publish(staged, place, line).await.map(Some)
+            }
             Target::Discard | Target::Stdout => Ok(None),
         }
     }

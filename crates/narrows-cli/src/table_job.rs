@@ -68,5 +68,8 @@ pub(crate) fn run(
     let guard = transfers.memory_limit.guard();
     let (output, tables) = (Output::Tables(directory, rules.clone()), Some(rules));
     let sources = Box::pin(sources);
-    run_job(Job { sources, finite, options, guard, client, budget, output, list, aside, tables }, reporting)
+    run_job(
+        Job { sources, finite, options, guard, client, budget, output, list, aside, tables, rerun: None },
+        reporting,
+    )
 }

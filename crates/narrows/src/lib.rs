@@ -36,8 +36,8 @@
 
 pub use narrows_core::{
     Block, Budget, Clock, Failure, FailureKind, Fetch, Handle, NotFound, Observer, Options, OptionsError, Order,
-    Outcome, Proof, Report, RetryPolicy, Source, Spool, Stats, Window, batch, budget, clock, fetch, guard, hosts, rate,
-    read, report, respool, source, spool, stats, testing, text, unpack, working_set,
+    Outcome, Proof, Report, RetryPolicy, Source, Spool, Stats, Window, batch, budget, clock, fetch, guard, hosts,
+    journal, rate, read, report, respool, source, spool, stats, testing, text, unpack, working_set,
 };
 
 #[cfg(target_arch = "wasm32")]

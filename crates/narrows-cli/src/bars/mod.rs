@@ -24,7 +24,8 @@ use crate::{
     job::{Ended, heed_interrupts, run_driven},
     limits::Limit,
     list, progress,
-    record::{BarsSummary, Recorder, Told},
+    record::{Recorder, Told},
+    summary::BarsSummary,
     terminal::tell,
     watch::Watch,
 };
@@ -163,8 +164,8 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     let cancelled = heed_interrupts(handle.clone())?;
-    let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref())?);
-    window.observe(Told(recorder.clone()));
+    let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref(), false)?);
+    window.observe(Told { recorder: recorder.clone(), window: handle.clone(), keeper: None });
     let rejected = bars.rows.rejected.as_deref();
     let mut output = BarOutput::open(&place, &rules.thresholds, &kept, rejected, recorder.clone())?;
 
@@ -220,7 +221,19 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     };
     let stats = window.stats();
     drop(window);
-    Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars: Some(summary), tables: None })
+    Ok(Ended {
+        recorder,
+        guard,
+        stats,
+        budget,
+        to_stdout,
+        interrupted,
+        stopped,
+        bars: Some(summary),
+        tables: None,
+        already: 0,
+        keeper: None,
+    })
 }
 
 /// What ended the run, and the option that would let it go on.

@@ -17,6 +17,7 @@ mod staged;
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -25,8 +26,6 @@ use std::{
 pub(crate) use places::Places;
 pub(crate) use publisher::Publisher;
 pub(crate) use staged::{Staged, StagedFile};
-
-use crate::record::file_id;
 
 const STAGING: &str = ".narrows-";
 
@@ -132,6 +131,11 @@ fn sweep(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Which file a path leads to: device and number, if there is one.
+pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|file| (file.dev(), file.ino()))
+}
+
 #[cfg(test)]
 mod tests {
     use narrows_jobs::names::Place;
@@ -151,7 +155,7 @@ mod tests {
     }
 
     fn publisher(root: &Path, report: Option<&Path>) -> Publisher {
-        Publisher::new(OutputDirectory::open(root, report).unwrap())
+        Publisher::new(OutputDirectory::open(root, report).unwrap(), None)
     }
 
     /// Publishes a source of these entries, or of one file where their names are empty.
@@ -162,7 +166,7 @@ mod tests {
             file.map_err(|error| error.to_string())?.write_all(index.to_string().as_bytes()).unwrap();
         }
         let place = Place { path: place.into(), folder: place.into(), alone: Some(place.into()) };
-        output.publish(staged, place).await.map_err(|error| error.to_string())
+        output.publish(staged, place, None).await.map_err(|error| error.to_string())
     }
 
     fn found(root: &Path) -> Vec<String> {
@@ -193,7 +197,7 @@ mod tests {
             assert!(name.is_empty() || staged.entry(name).is_err(), "{name}");
             staged.file().unwrap();
             let place = Place { path: name.into(), folder: name.into(), alone: None };
-            assert!(output.publish(staged, place).await.is_err(), "{name}");
+            assert!(output.publish(staged, place, None).await.is_err(), "{name}");
         }
         drop(output);
         assert_eq!(fs::read(root.path().join("deep/a.csv")).unwrap(), b"0");

@@ -8,7 +8,7 @@
 use std::{
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -20,6 +20,7 @@ use narrows_jobs::names::Place;
 use tokio::sync::oneshot;
 
 use super::{OutputDirectory, Staged};
+use crate::journal::JournalFile;
 
 /// More files than that are synced by one call, together with whatever else the file system has not written.
 const SYNCED_SINGLY: u64 = 3;
@@ -37,16 +38,19 @@ pub(crate) struct Publisher {
 struct Request {
     staged: Staged,
     place: Place,
+    /// For the journal: the place in the list, and what it knows the line by.
+    line: Option<(u64, u64)>,
     /// Gets the path below the output.
     published: oneshot::Sender<io::Result<String>>,
 }
 
 impl Publisher {
-    pub(crate) fn new(directory: OutputDirectory) -> Self {
+    /// A journal is told what is about to be named.
+    pub(crate) fn new(directory: OutputDirectory, journal: Option<Arc<JournalFile>>) -> Self {
         let directory = Arc::new(directory);
         let (sender, receiver) = channel();
         let own = directory.clone();
-        let thread = thread::spawn(move || rounds(&own, &receiver));
+        let thread = thread::spawn(move || rounds(&own, journal.as_deref(), &receiver));
         Self { directory, requests: Some(sender), thread: Some(thread) }
     }
 
@@ -60,9 +64,9 @@ impl Publisher {
     }
 
     /// Moves files into their places; they are durable there. Whoever stops waiting does not stop that.
-    pub(crate) async fn publish(&self, staged: Staged, place: Place) -> io::Result<String> {
+    pub(crate) async fn publish(&self, staged: Staged, place: Place, line: Option<(u64, u64)>) -> io::Result<String> {
         let (published, ended) = oneshot::channel();
-        let request = Request { staged, place, published };
+        let request = Request { staged, place, line, published };
         let is_sent = self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok());
         match ended.await {
             Ok(result) if is_sent => result,
@@ -80,22 +84,26 @@ impl Drop for Publisher {
     }
 }
 
-fn rounds(directory: &OutputDirectory, requests: &Receiver<Request>) {
+fn rounds(directory: &OutputDirectory, journal: Option<&JournalFile>, requests: &Receiver<Request>) {
     while let Ok(first) = requests.recv() {
         let round: Vec<_> = [first].into_iter().chain(requests.try_iter().take(ROUND - 1)).collect();
-        publish(directory, round);
+        publish(directory, journal, round);
     }
 }
 
 /// One round.
-fn publish(directory: &OutputDirectory, round: Vec<Request>) {
+fn publish(directory: &OutputDirectory, journal: Option<&JournalFile>, round: Vec<Request>) {
     let mut synced = Vec::with_capacity(round.len());
     let mut changed = Vec::new();
     let together = round.iter().map(|request| request.staged.files()).sum::<u64>() > SYNCED_SINGLY;
     let all = if together { sync_all(directory) } else { Ok(()) };
-    for Request { mut staged, place, published } in round {
+    for Request { mut staged, place, line, published } in round {
         let data = if together { again(&all) } else { staged.sync() };
-        let path = data.and_then(|()| staged.publish(&place, &mut changed));
+        let mut announce = |staged: &Path, path: &str| match (journal, line) {
+            (Some(journal), Some((position, id))) => journal.intend(position, id, staged, path),
+            _ => Ok(()),
+        };
+        let path = data.and_then(|()| staged.publish(&place, &mut announce, &mut changed));
         synced.push((staged, path, published));
     }
     changed.sort_unstable();

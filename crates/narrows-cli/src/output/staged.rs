@@ -71,36 +71,47 @@ impl Staged {
     }
 
     /// Moves all files into their places, or none but for errors of the disk: every place is looked at before one
-    /// is taken. Gives the path below the output, a folder's with a slash, and adds the folders to be synced.
-    pub(super) fn publish(&mut self, place: &Place, changed: &mut Vec<PathBuf>) -> io::Result<String> {
+    /// is taken. Gives the path below the output, a folder's with a slash, and adds the folders to be synced. What gets
+    /// its place by one rename is announced before: what is staged, and the path.
+    pub(super) fn publish(
+        &mut self,
+        place: &Place,
+        announce: &mut dyn FnMut(&Path, &str) -> io::Result<()>,
+        changed: &mut Vec<PathBuf>,
+    ) -> io::Result<String> {
         let directory = self.directory.clone();
         let only = self.first.as_deref().filter(|_| self.entries == 1);
         let alone = only.and_then(|entry| Some((self.path.join(entry), place.only(entry)?)));
         let (from, to) = match alone {
             Some(alone) => alone,
             None if !self.is_folder => (self.path.clone(), place.path.clone()),
-            None => return self.publish_folder(&directory, &place.folder, changed),
+            None => return self.publish_folder(&directory, &place.folder, announce, changed),
         };
         let to = contained(&to)?;
         directory.check(to)?;
+        let path = to.display().to_string();
+        announce(&from, &path)?;
         place_file(&directory, &from, to, changed)?;
         self.is_published = !self.is_folder;
-        Ok(to.display().to_string())
+        Ok(path)
     }
 
     fn publish_folder(
         &mut self,
         directory: &OutputDirectory,
         folder: &str,
+        announce: &mut dyn FnMut(&Path, &str) -> io::Result<()>,
         changed: &mut Vec<PathBuf>,
     ) -> io::Result<String> {
         let to = if folder.is_empty() { Path::new("") } else { contained(folder)? };
         if self.entries == 0 {
             fs::create_dir_all(&self.path)?;
         }
+        let path = format!("{}/", to.display());
         let is_new = fs::symlink_metadata(directory.root.join(to)).is_err();
         if is_new {
             directory.check(to)?;
+            announce(&self.path, &path)?;
             place_file(directory, &self.path, to, changed)?;
             self.is_published = true;
         } else {
@@ -108,7 +119,7 @@ impl Staged {
             let mut place = |from: &Path, name: &Path| place_file(directory, from, &to.join(name), changed);
             self.walk(Path::new(""), &mut place, &mut |_| Ok(()))?;
         }
-        Ok(format!("{}/", to.display()))
+        Ok(path)
     }
 
     /// Calls `file` for each file, staged and relative, and `folder` for each folder after it.

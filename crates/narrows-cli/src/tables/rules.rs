@@ -15,7 +15,7 @@ use narrows::{DefaultClock, FailureKind, Handle, Observer, Outcome, Report, Sour
 use narrows_tables::{BadRow, Form, Schema};
 
 use crate::{
-    record::{DaySummary, TablesSummary},
+    summary::{DaySummary, TablesSummary},
     terminal::tell,
 };
 

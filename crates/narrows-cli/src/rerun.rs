@@ -1,0 +1,181 @@
+//! The same command again: what of a list need not be fetched.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use clap::ValueEnum;
+use futures_util::StreamExt;
+use md5::{Digest, Md5};
+use narrows::{Source, journal::line_id, source::BadLine};
+use sha2::Sha256;
+
+use crate::{
+    exit::Usage,
+    journal::{JournalFile, Keeper},
+    list::{Line, Sources},
+    output::Places,
+    record::Recorder,
+    terminal::tell,
+};
+
+/// What is done where a file is there already that no journal knows.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Exists {
+    /// It is kept if the list gives its size and a digest, and it has them; fetched anew otherwise
+    Verify,
+    /// It is kept, whatever it is
+    Skip,
+    /// It is fetched anew, and so is what a journal says is done
+    Overwrite,
+    /// Its source fails
+    Fail,
+}
+
+/// Calls what it is given with each source of the list.
+pub(crate) type EachSource = Box<dyn Fn(&mut dyn FnMut(&Source)) + Send + Sync>;
+
+/// Where the journal is, and how to read the list for it.
+pub(crate) struct JournalPlan {
+    pub(crate) path: PathBuf,
+    /// Stands for what is made of the sources.
+    pub(crate) job: u64,
+    pub(crate) each_source: EachSource,
+}
+
+/// What of a list need not be fetched.
+pub(crate) struct Rerun {
+    root: PathBuf,
+    places: Arc<Places>,
+    exists: Exists,
+    /// What comes out of a source need not be at its place: it may be a folder, or an entry's extension be added.
+    unpacks: bool,
+    plan: Option<JournalPlan>,
+    opened: OnceLock<Opened>,
+    already: AtomicU64,
+}
+
+/// What there is from the job's beginning on.
+struct Opened {
+    journal: Arc<JournalFile>,
+    recorder: Arc<Recorder>,
+    keeper: Arc<Keeper>,
+}
+
+impl Rerun {
+    pub(crate) fn new(
+        root: PathBuf,
+        places: Arc<Places>,
+        exists: Exists,
+        unpacks: bool,
+        plan: Option<JournalPlan>,
+    ) -> Self {
+        Self { root, places, exists, unpacks, plan, opened: OnceLock::new(), already: AtomicU64::default() }
+    }
+
+    /// Opens the journal, if one is kept, and compares the list with it.
+    pub(crate) fn journal(&self) -> Result<Option<Arc<JournalFile>>, Usage> {
+        let Some(JournalPlan { path, job, each_source }) = &self.plan else { return Ok(None) };
+        fs::create_dir_all(&self.root).map_err(|error| Usage::at(&self.root, &error))?;
+        let journal = JournalFile::open(path, *job, self.exists == Exists::Overwrite)?;
+        let forgotten = journal.verify(|line| each_source(&mut |source| line(line_id(source))));
+        match forgotten.map_err(|error| Usage::at(path, &error))? {
+            0 => {}
+            lines => {
+                tell(format_args!("narrows: the list has changed: {lines} lines that were done are looked at anew"))
+            }
+        }
+        Ok(Some(Arc::new(journal)))
+    }
+
+    /// From here on sources may be asked for.
+    pub(crate) fn begin(&self, journal: Arc<JournalFile>, recorder: Arc<Recorder>, keeper: Arc<Keeper>) {
+        let _ = self.opened.set(Opened { journal, recorder, keeper });
+    }
+
+    /// Sources that were not asked for, because they are there.
+    pub(crate) fn already(&self) -> u64 {
+        self.already.load(Relaxed)
+    }
+
+    /// Passes over what need not be fetched.
+    pub(crate) fn of(self: Arc<Self>, sources: Sources) -> Sources {
+        Box::pin(sources.filter_map(move |line| {
+            let own = self.clone();
+            async move { own.keep(line).await }
+        }))
+    }
+
+    async fn keep(&self, line: Line) -> Option<Line> {
+        let Ok(source) = line else { return Some(line) };
+        let position = source.position.unwrap_or_default();
+        if self.is_known(position, &source) || self.is_right(position, &source).await {
+            self.already.fetch_add(1, Relaxed);
+            return None;
+        }
+        Some(match self.exists == Exists::Fail && self.is_there(position, &source) {
+            true => Err(BadLine::new(&source.url, "its file is there already (--exists fail)").at(position)),
+            false => Ok(source),
+        })
+    }
+
+    /// Whether a run before has done it, by the journal.
+    fn is_known(&self, position: u64, source: &Source) -> bool {
+        let Some(Opened { journal, recorder, keeper }) = self.opened.get() else { return false };
+        if journal.is_done(position) {
+            return self.unpacks || self.is_there(position, source);
+        }
+        let Some(path) = journal.named_before(position, &self.root) else { return false };
+        recorder.done_before(position, source, &path);
+        keeper.note(position, line_id(source));
+        true
+    }
+
+    /// Whether what is there is kept, by the user's rule.
+    async fn is_right(&self, position: u64, source: &Source) -> bool {
+        match self.exists {
+            Exists::Skip => self.is_there(position, source),
+            Exists::Verify if !self.unpacks && source.size.is_some() && (source.md5, source.sha256) != (None, None) => {
+                let Ok(place) = self.places.of(position, source) else { return false };
+                let (path, source) = (self.root.join(place.path), source.clone());
+                if fs::metadata(&path).ok().map(|file| file.len()) != source.size {
+                    return false;
+                }
+                tokio::task::spawn_blocking(move || has_digests(&path, &source).unwrap_or(false)).await.unwrap_or(false)
+            }
+            Exists::Verify | Exists::Overwrite | Exists::Fail => false,
+        }
+    }
+
+    fn is_there(&self, position: u64, source: &Source) -> bool {
+        let place = self.places.of(position, source);
+        place.is_ok_and(|place| fs::symlink_metadata(self.root.join(place.path)).is_ok())
+    }
+}
+
+/// Whether a file has the digests that are expected of a source.
+fn has_digests(path: &Path, source: &Source) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let (mut md5, mut sha256, mut buffer) = (Md5::new(), Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        if source.md5.is_some() {
+            md5.update(&buffer[..read]);
+        }
+        if source.sha256.is_some() {
+            sha256.update(&buffer[..read]);
+        }
+    }
+    let right = |expected: Option<&[u8]>, found: &[u8]| expected.is_none_or(|expected| expected == found);
+    Ok(right(source.md5.as_ref().map(<[_; 16]>::as_slice), &md5.finalize())
+        && right(source.sha256.as_ref().map(<[_; 32]>::as_slice), &sha256.finalize()))
+}
