@@ -111,7 +111,14 @@ impl Drop for Origin {
     }
 }
 
-/// Everything below a directory, as relative paths.
+/// The journals that runs into a directory keep.
+pub fn journals(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_one = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".narrows-journal-");
+    entries.filter(is_one).map(|entry| entry.path()).collect()
+}
+
+/// Everything below a directory but its journals, as relative paths.
 pub fn files(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut pending = vec![directory.to_owned()];
@@ -124,6 +131,7 @@ pub fn files(directory: &Path) -> Vec<String> {
             }
         }
     }
+    found.retain(|name| !name.starts_with(".narrows-journal-"));
     found.sort();
     found
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use native_tests::{
-    files, get, narrows, report,
+    files, get, journals, narrows, report,
     served::{Served, ok, response},
 };
 use serde_json::Value;
@@ -18,15 +18,6 @@ use serde_json::Value;
 fn content(path: &str) -> Vec<u8> {
     let random = path.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
     format!("{path} ").repeat(1 + random % 400).into_bytes()
-}
-
-fn is_journal(name: &str) -> bool {
-    name.starts_with(".narrows-journal-") && !name.contains('/')
-}
-
-/// Files of the output, and the journal's.
-fn split(out: &Path) -> (Vec<String>, Vec<String>) {
-    files(out).into_iter().partition(|name| !is_journal(name))
 }
 
 struct Place {
@@ -91,9 +82,9 @@ fn what_is_done_is_not_asked_for_again() {
     let before = total(&served);
     let (status, summary, _) = place.run(&["--exists", "overwrite"]);
     assert_eq!((status, summary["done"].as_u64(), total(&served)), (0, Some(41), before + 41));
-    let (found, journals) = split(place.path("out").as_ref());
-    assert_eq!((found.len(), journals.len()), (42, 1));
-    assert!(fs::metadata(Path::new(&place.path("out")).join(&journals[0])).unwrap().len() < 4096);
+    let (found, kept) = (files(place.path("out").as_ref()), journals(place.path("out").as_ref()));
+    assert_eq!((found.len(), kept.len()), (42, 1));
+    assert!(fs::metadata(&kept[0]).unwrap().len() < 4096);
 }
 
 #[test]
@@ -183,14 +174,16 @@ fn killed_at_any_moment_everything_is_fetched_once() {
         let signal = if kill % 10 == 9 { "-HUP" } else { "-KILL" };
         let sent = Command::new("kill").args([signal, &child.id().to_string()]).stderr(Stdio::null()).status().unwrap();
         killed += usize::from(sent.success() && !child.wait().unwrap().success());
-        let journal = split(out.as_ref()).1;
-        let bytes = journal.iter().map(|name| fs::metadata(Path::new(out).join(name)).unwrap().len()).max();
+        let bytes = journals(out.as_ref()).iter().map(|path| fs::metadata(path).unwrap().len()).max();
         assert!(bytes.unwrap_or(0) <= (64 << 10) + 64 * 10, "a journal of {bytes:?} bytes");
     }
     let (status, summary, stderr) = place.run(&[]);
     assert_eq!(status, 0, "{stderr}");
-    let (found, journals) = split(out.as_ref());
-    assert_eq!((found.len(), journals.len()), (count, 1), "a stray file, or one is missing");
+    assert_eq!(
+        (files(out.as_ref()).len(), journals(out.as_ref()).len()),
+        (count, 1),
+        "a stray file, or one is missing"
+    );
     for path in &paths {
         let name = path.rsplit('/').next().unwrap();
         assert!(fs::read(Path::new(out).join(name)).unwrap() == content(path), "{path}");

@@ -142,6 +142,9 @@ pub(crate) struct TransferArgs {
     /// Most bytes out for a byte in, beyond the first 16 MiB
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) max_ratio: u32,
+    /// End the job before less than that is free on the output's disk
+    #[arg(long, value_name = "SIZE", default_value = "0", value_parser = size)]
+    pub(crate) min_free: u64,
     /// What a 404 means [default: fail; for gdelt without a master list: skip]
     #[arg(long)]
     pub(crate) not_found: Option<NotFoundArg>,

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::{
     record::Recorder,
     sink::{Sink, Writer},
+    storage::{self, is_of_storage_at},
 };
 
 /// What the tasks of a job share.
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) cancelled: watch::Receiver<bool>,
     /// Whether nobody reads stdout any more.
     pub(crate) unread: AtomicBool,
+    /// Whether the output can take no more; this has been told.
+    pub(crate) is_full: AtomicBool,
     pub(crate) handle: Handle<DefaultClock>,
 }
 
@@ -41,6 +44,20 @@ impl Context {
             Either::Left((done, _)) => Some(done),
             Either::Right(_) => None,
         }
+    }
+
+    /// What a source fails with whose output could not be written. Where the next one's could not be either, the
+    /// job ends: the first fails and tells, and those that were in flight with it are cancelled, which is none.
+    fn refused(&self, error: io::Error, source: &Source, declared: Option<u64>) -> Option<io::Error> {
+        let root = self.sink.root();
+        if !is_of_storage_at(root, &error) {
+            return Some(error);
+        }
+        if self.is_full.swap(true, Relaxed) {
+            return None;
+        }
+        self.handle.cancel();
+        Some(io::Error::new(error.kind(), storage::explain(root, &error, source, declared)))
     }
 }
 
@@ -54,7 +71,10 @@ pub(crate) async fn consume(context: Arc<Context>, mut delivery: Delivery) {
             return Box::pin(consume_spooled(&context, delivery, source)).await;
         }
         Err(Broken::Source(_) | Broken::Cancelled) => delivery.cancel(),
-        Err(Broken::Output(error)) => delivery.fail(error),
+        Err(Broken::Output(error)) => match context.refused(error, &source, delivery.declared_length()) {
+            Some(error) => delivery.fail(error),
+            None => delivery.cancel(),
+        },
     };
 }
 
@@ -79,7 +99,10 @@ async fn consume_spooled(context: &Context, mut delivery: Delivery, source: Sour
         Ok(mut second) => match write(context, &mut second, &source, index).await {
             Ok(()) => second.finish(),
             Err(Broken::Source(_) | Broken::Cancelled) => second.cancel(),
-            Err(Broken::Output(error)) => second.fail(error),
+            Err(Broken::Output(error)) => match context.refused(error, &source, second.declared_length()) {
+                Some(error) => second.fail(error),
+                None => second.cancel(),
+            },
         },
     };
     delivery.finish_as(report);

@@ -48,13 +48,13 @@ impl Drop for Served {
 }
 
 pub(crate) fn run(demo: &DemoArgs) -> Result<Exit, Usage> {
-    let budget = size(&demo.budget).map_err(Usage)?;
+    let budget = size(&demo.budget).map_err(Usage::new)?;
     let program = std::env::current_exe()?;
     let mut origin = Command::new(&program);
     origin.args(["origin", "--until-stdin-closes"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut origin = Served(origin.spawn()?);
     let mut base = String::new();
-    let stdout = origin.0.stdout.take().ok_or_else(|| Usage("the origin has no stdout".into()))?;
+    let stdout = origin.0.stdout.take().ok_or_else(|| Usage::new("the origin has no stdout".into()))?;
     BufReader::new(stdout).read_line(&mut base)?;
     let base = format!("{}/gdeltv2", base.trim());
 
@@ -129,7 +129,7 @@ fn watch(name: &'static str, mut command: Command) -> Result<Run, Usage> {
         io::Read::read_to_string(&mut stdout, &mut output)?;
     }
     if !status.success() {
-        return Err(Usage(format!("{name} failed: {status}")));
+        return Err(Usage::new(format!("{name} failed: {status}")));
     }
     Ok(Run { name, samples, elapsed, output })
 }

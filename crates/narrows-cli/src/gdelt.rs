@@ -33,7 +33,7 @@ impl GdeltArgs {
 
 pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     if gdelt.to < gdelt.from {
-        return Err(Usage("--to is before --from".into()));
+        return Err(Usage::new("--to is before --from".into()));
     }
     let sources = match gdelt.master.as_deref() {
         None => by_date(&gdelt)?,
@@ -58,9 +58,22 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
     let list = gdelt.master.map(Into::into);
-    let guard = gdelt.transfers.memory_limit.guard();
+    let (guard, min_free) = (gdelt.transfers.memory_limit.guard(), gdelt.transfers.min_free);
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list, aside: 0, tables: None, rerun: None },
+        Job {
+            sources,
+            finite,
+            options,
+            guard,
+            client,
+            budget,
+            output,
+            list,
+            aside: 0,
+            tables: None,
+            min_free,
+            rerun: None,
+        },
         &gdelt.reporting,
     )
 }
@@ -68,7 +81,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
 /// Each slot as a table.
 fn as_tables(gdelt: GdeltArgs, form: Form, sources: Sources) -> Result<Exit, Usage> {
     let Some(directory) = gdelt.out else {
-        return Err(Usage("tables need a directory: --out DIR".into()));
+        return Err(Usage::new("tables need a directory: --out DIR".into()));
     };
     let content = gdelt.content.into();
     let with_path = move |source: Source| {
@@ -99,7 +112,7 @@ fn by_date(gdelt: &GdeltArgs) -> Result<Sources, Usage> {
     let (edition, content) = (gdelt.edition.into(), gdelt.content.into());
     let names = gdelt::files(edition, content, gdelt.translation, gdelt.from, gdelt.to);
     let none = "GDELT 1.0 has no mentions and no translated files, 2.0 no counts: see --edition";
-    let names = names.ok_or_else(|| Usage(none.into()))?;
+    let names = names.ok_or_else(|| Usage::new(none.into()))?;
     let source = move |name| Ok(Source::new(format!("{base}/{name}")).headers(headers.clone()));
     Ok(Box::pin(stream::iter(names.map(source))))
 }
@@ -110,7 +123,7 @@ fn filter(gdelt: &GdeltArgs) -> Result<impl FnMut(&Line) -> bool + Send + 'stati
         EditionArg::One => None,
         EditionArg::Two => Content::from(gdelt.content).of_slots(gdelt.translation),
     };
-    let table = table.ok_or_else(|| Usage("master lists are of GDELT 2.0, which has no counts".into()))?;
+    let table = table.ok_or_else(|| Usage::new("master lists are of GDELT 2.0, which has no counts".into()))?;
     let ending = format!(".{table}.zip");
     let stamp = |day: Day| u64::from(day.year) * 10_000 + u64::from(day.month * 100 + day.day);
     let days = stamp(gdelt.from)..=stamp(gdelt.to);

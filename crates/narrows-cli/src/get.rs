@@ -29,7 +29,7 @@ use crate::{
 
 pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     if get.urls.is_empty() && get.list.is_none() {
-        return Err(Usage("nothing to do: name URLs, or a list with --list FILE".into()));
+        return Err(Usage::new("nothing to do: name URLs, or a list with --list FILE".into()));
     }
     let mut options = get.transfers.options(get.unpack);
     options.sha256 = get.reporting.report.is_some();
@@ -77,13 +77,26 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
         return table_job::run(job, &get.tables.rows, get.transfers, &get.reporting);
     }
     if get.tables.rows.rejected.is_some() {
-        return Err(Usage("--rejected is for tables: say which with --schema".into()));
+        return Err(Usage::new("--rejected is for tables: say which with --schema".into()));
     }
     let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
     let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
-    let guard = get.transfers.memory_limit.guard();
+    let (guard, min_free) = (get.transfers.memory_limit.guard(), get.transfers.min_free);
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list: get.list, aside: 0, tables: None, rerun },
+        Job {
+            sources,
+            finite,
+            options,
+            guard,
+            client,
+            budget,
+            output,
+            list: get.list,
+            aside: 0,
+            tables: None,
+            min_free,
+            rerun,
+        },
         &get.reporting,
     )
 }
@@ -105,12 +118,12 @@ fn output(get: &GetArgs, unpacks: bool) -> Result<(Output, Option<Arc<Places>>),
 
 fn one_file(get: &GetArgs, path: &Path) -> Result<(PathBuf, Places), Usage> {
     if get.list.is_some() || get.urls.len() != 1 {
-        return Err(Usage("-o is for one URL: name a directory with --out DIR for several".into()));
+        return Err(Usage::new("-o is for one URL: name a directory with --out DIR for several".into()));
     }
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.filter(|_| !path.is_dir());
     let name =
-        name.ok_or_else(|| Usage(format!("-o {}: no name of a file; --out takes a directory", path.display())))?;
+        name.ok_or_else(|| Usage::new(format!("-o {}: no name of a file; --out takes a directory", path.display())))?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok((directory.into(), Places::One(name.into())))
 }
@@ -146,7 +159,7 @@ fn journal_plan(get: &GetArgs) -> Result<Option<JournalPlan>, Usage> {
     let wants = !no_journal && (journal.is_some() || get.sink.out.is_some());
     if !wants || get.list.as_deref().is_some_and(|list| !list.is_file()) {
         return match journal {
-            Some(path) => Err(Usage(format!("--journal {}: the list cannot be read twice", path.display()))),
+            Some(path) => Err(Usage::new(format!("--journal {}: the list cannot be read twice", path.display()))),
             None => Ok(None),
         };
     }
@@ -191,7 +204,7 @@ pub(crate) fn schema(name: &str) -> Result<Schema, Usage> {
     }
     let path = Path::new(name);
     let text = fs::read_to_string(path)
-        .map_err(|error| Usage(format!("--schema: no table is known by this name, and {name}: {error}")))?;
+        .map_err(|error| Usage::new(format!("--schema: no table is known by this name, and {name}: {error}")))?;
     text.parse().map_err(|error| Usage::at(path, &error))
 }
 

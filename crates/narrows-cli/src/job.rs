@@ -19,15 +19,12 @@ use narrows::{
     Budget, Client, ClientOptions, DefaultClock, Fetch, Handle, Options, OptionsError, Stats, TempSpool, Window,
     for_each, guard::Guard, memory, respool::Respooler,
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
-};
 
 use crate::{
     args::{ProgressArg, ReportingArgs, SummaryArg},
     consume::{Context, consume},
     exit::{Exit, Usage},
+    interrupts,
     journal::Keeper,
     list::Sources,
     progress,
@@ -62,6 +59,8 @@ pub(crate) struct Job {
     /// Of the budget, what is set aside for what consumers hold.
     pub(crate) aside: u64,
     pub(crate) tables: Option<Arc<TableRules>>,
+    /// What is to stay free on the output's disk.
+    pub(crate) min_free: u64,
     /// What need not be fetched.
     pub(crate) rerun: Option<Arc<Rerun>>,
 }
@@ -75,7 +74,7 @@ pub(crate) struct Ended {
     pub(crate) to_stdout: bool,
     pub(crate) interrupted: bool,
     /// It stopped for a reason that no source's outcome shows; this has been told.
-    pub(crate) stopped: bool,
+    pub(crate) stopped: Option<Exit>,
     pub(crate) bars: Option<BarsSummary>,
     pub(crate) tables: Option<Arc<TableRules>>,
     /// Sources that were not asked for, because they are there.
@@ -120,8 +119,12 @@ pub(crate) fn run_driven(
         ..recorder.summary()
     };
     print(&summary, reporting.summary, to_stdout);
-    written.map_err(|error| Usage(format!("the report could not be written: {error}")))?;
-    kept.map_err(|error| Usage(format!("the journal could not be written: {error}")))?;
+    for (what, result) in [("report", written), ("journal", kept)] {
+        if let Err(error) = result {
+            tell(format_args!("narrows: the {what} could not be written, so nothing more was begun: {error}"));
+            return Ok(Exit::StorageFailed);
+        }
+    }
     if interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -133,7 +136,8 @@ pub(crate) fn run_driven(
         tell(format_args!("narrows: the process had {peak} at most, over --assert-peak {limit}"));
         return Ok(Exit::AssertionFailed);
     }
-    Ok(if stopped || summary.failed + summary.cancelled > 0 { Exit::SomeFailed } else { Exit::Success })
+    let some_failed = summary.failed + summary.cancelled > 0;
+    Ok(stopped.unwrap_or(if some_failed { Exit::SomeFailed } else { Exit::Success }))
 }
 
 fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
@@ -150,29 +154,30 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 }
 
 async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch) -> Result<Ended, Usage> {
-    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables, rerun } = job;
+    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables, min_free, rerun } = job;
     let options = options.guard(guard.clone());
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
     let (spare, _held) = match aside {
         0 => (budget.clone(), None),
         aside => {
-            let (rest, held) = budget.set_aside(aside).map_err(|error| Usage(format!("{error}; raise --budget")))?;
+            let (rest, held) =
+                budget.set_aside(aside).map_err(|error| Usage::new(format!("{error}; raise --budget")))?;
             (rest, Some(held))
         }
     };
     let (for_window, for_spooled) = divide(&spare, &options, &client);
     let made = Window::new(sources, client.clone(), clock, &for_window, options.clone());
     let mut window = made.map_err(|error| match error {
-        OptionsError::Budget(_) => Usage(format!("{error}; raise --budget")),
-        _ => Usage(error.to_string()),
+        OptionsError::Budget(_) => Usage::new(format!("{error}; raise --budget")),
+        _ => Usage::new(error.to_string()),
     })?;
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
-    let cancelled = heed_interrupts(handle.clone())?;
+    let cancelled = interrupts::heed(handle.clone())?;
     let journal = rerun.as_ref().map_or(Ok(None), |rerun| tokio::task::block_in_place(|| rerun.journal()))?;
     let continues = journal.as_ref().is_some_and(|journal| journal.is_continued);
     let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref(), continues)?);
-    let sink = output.open(report.as_deref(), journal.clone())?;
+    let sink = output.open(report.as_deref(), journal.clone(), min_free)?;
     let keeper = journal.zip(rerun.clone()).map(|(journal, rerun)| {
         let window = handle.clone();
         let keeper = Arc::new(Keeper::start(journal.clone(), recorder.clone(), move || window.cancel()));
@@ -195,6 +200,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
         recorder: recorder.clone(),
         cancelled,
         unread: AtomicBool::new(false),
+        is_full: AtomicBool::new(false),
         handle: handle.clone(),
     });
     let work = async {
@@ -223,13 +229,14 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     }
     let interrupted = *context.cancelled.borrow();
     let gave_up = tables.as_ref().is_some_and(|tables| tables.gave_up());
-    if finite && (interrupted || gave_up || context.unread.load(Relaxed)) {
+    let is_full = context.is_full.load(Relaxed);
+    if finite && (interrupted || gave_up || is_full || context.unread.load(Relaxed)) {
         window.cancel_list().await;
     }
     let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
     let already = rerun.map_or(0, |rerun| rerun.already());
-    let (stopped, bars) = (false, None);
+    let (stopped, bars) = (is_full.then_some(Exit::StorageFailed), None);
     Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables, already, keeper })
 }
 
@@ -261,33 +268,4 @@ fn hint(window: &Handle<DefaultClock>, needed: u64) -> bool {
         ));
     }
     applies
-}
-
-/// Ctrl-C, and being asked to terminate.
-struct Interrupts(Signal, Signal);
-
-impl Interrupts {
-    fn listen() -> io::Result<Self> {
-        Ok(Self(signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
-    }
-
-    async fn next(&mut self) {
-        select(pin!(self.0.recv()), pin!(self.1.recv())).await;
-    }
-}
-
-/// Interrupts cancel the window; what is given turns true with the first one.
-pub(crate) fn heed_interrupts(window: Handle<DefaultClock>) -> io::Result<watch::Receiver<bool>> {
-    let (cancel, cancelled) = watch::channel(false);
-    tokio::spawn(interrupts(Interrupts::listen()?, cancel, window));
-    Ok(cancelled)
-}
-
-/// The first interrupt ends the job in order, the second at once.
-async fn interrupts(mut interrupts: Interrupts, cancel: watch::Sender<bool>, window: Handle<DefaultClock>) {
-    interrupts.next().await;
-    let _ = cancel.send(true);
-    window.cancel();
-    interrupts.next().await;
-    std::process::exit(130);
 }

@@ -47,7 +47,7 @@ impl JournalFile {
         let at = |error: io::Error| Usage::at(path, &error);
         let Some(file) = lock(path).map_err(at)? else {
             let text = "another narrows keeps this journal: wait for it, or name another with --journal FILE";
-            return Err(Usage(format!("{}: {text}", path.display())));
+            return Err(Usage::new(format!("{}: {text}", path.display())));
         };
         let _ = fs::remove_file(beside(path)); // of a process that was killed
         let log = fs::read(path).map_err(at)?;
@@ -56,7 +56,7 @@ impl JournalFile {
             false => (Journal::new(job), 0),
             true => Journal::recover(&log, job).map_err(|error| {
                 let advice = "remove it to begin anew, or name another with --journal FILE";
-                Usage(format!("{}: {error}; {advice}", path.display()))
+                Usage::new(format!("{}: {error}; {advice}", path.display()))
             })?,
         };
         let own = Self { path: path.into(), state: Mutex::new(State { file, journal }), is_continued };
@@ -228,7 +228,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("journal");
         let journal = JournalFile::open(&path, 7, false).ok().unwrap();
-        assert!(JournalFile::open(&path, 7, false).is_err_and(|Usage(text)| text.contains("another narrows")));
+        assert!(JournalFile::open(&path, 7, false).is_err_and(|usage| usage.text.contains("another narrows")));
         for position in 0..5000 {
             fs::write(scratch.path().join("file"), "x").unwrap();
             journal.intend(position, position, &scratch.path().join("file"), "file").unwrap();
@@ -244,7 +244,7 @@ mod tests {
         fs::write(scratch.path().join("file"), "another").unwrap();
         assert_eq!(journal.named_before(6000, scratch.path()), None);
         drop(journal);
-        assert!(JournalFile::open(&path, 8, false).is_err_and(|Usage(text)| text.contains("another job")));
+        assert!(JournalFile::open(&path, 8, false).is_err_and(|usage| usage.text.contains("another job")));
         assert!(JournalFile::open(&path, 8, true).is_ok_and(|fresh| !fresh.is_done(0)));
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2, "nothing lies about");
     }

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod gdelt;
 mod get;
+mod interrupts;
 mod job;
 mod journal;
 mod limits;
@@ -21,6 +22,7 @@ mod record;
 mod report_file;
 mod rerun;
 mod sink;
+mod storage;
 mod summary;
 mod table_job;
 mod tables;
@@ -34,7 +36,7 @@ use std::process::ExitCode;
 use args::{NaiveArgs, OriginArgs};
 use clap::Parser;
 use cli::{Cli, Command};
-use exit::{Exit, USAGE, Usage};
+use exit::{Exit, Usage};
 use narrows_origin::{naive, serve};
 
 /// Of the allocators measured, the one whose resident memory stays closest to what is in use.
@@ -66,14 +68,14 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(&demo),
         Command::Naive(NaiveArgs { list, limit }) => match naive::run(&list, limit) {
             Ok(()) => Ok(Exit::Success),
-            Err(error) => Err(Usage(error.to_string())),
+            Err(error) => Err(Usage::new(error.to_string())),
         },
     };
     match ended {
         Ok(exit) => exit.into(),
-        Err(Usage(text)) => {
+        Err(Usage { text, exit }) => {
             terminal::tell(format_args!("narrows: {text}"));
-            ExitCode::from(USAGE)
+            ExitCode::from(exit)
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
         Ok(set) => set,
         Err(error @ OptionsError::Budget(_)) => {
             print(&options.working_set(client.profile()))?;
-            return Err(Usage(format!("{error}: raise --budget to at least that")));
+            return Err(Usage::new(format!("{error}: raise --budget to at least that")));
         }
         Err(error) => return Err(error.into()),
     };
@@ -59,7 +59,7 @@ pub(crate) fn run(get: &GetArgs) -> Result<Exit, Usage> {
                 true => format!("--budget {}MiB would fit", fits >> 20),
                 false => "not even one transfer fits".into(),
             };
-            Err(Usage(format!("the {whose} has {}; {advice}", human(memory))))
+            Err(Usage::new(format!("the {whose} has {}; {advice}", human(memory))))
         }
         Some((memory, whose)) => {
             writeln!(out, "{:>12}  has the {whose}", human(memory))?;

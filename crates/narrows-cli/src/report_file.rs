@@ -50,7 +50,7 @@ impl ReportFile {
     /// Begins a report, or goes on with that of a run before: `continues`. The list must not be its place.
     pub(crate) fn open(path: &Path, list: Option<&Path>, continues: bool) -> Result<Self, Usage> {
         if list.is_some_and(|list| list == path || file_id(list).is_some_and(|id| file_id(path) == Some(id))) {
-            return Err(Usage(format!("{}: the report would replace the list", path.display())));
+            return Err(Usage::new(format!("{}: the report would replace the list", path.display())));
         }
         let at = |error: io::Error| Usage::at(path, &error);
         if !continues || !path.is_file() {

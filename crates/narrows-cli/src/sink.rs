@@ -34,9 +34,15 @@ pub(crate) enum Sink {
 }
 
 impl Output {
-    /// Opens it; the report is what no source may replace, and a journal is told what is about to be named.
-    pub(crate) fn open(self, report: Option<&Path>, journal: Option<Arc<JournalFile>>) -> Result<Sink, Usage> {
-        let open = |path: &Path| match OutputDirectory::open(path, report) {
+    /// Opens it; the report is what no source may replace, a journal is told what is about to be named, and so much is
+    /// to stay free on its disk.
+    pub(crate) fn open(
+        self,
+        report: Option<&Path>,
+        journal: Option<Arc<JournalFile>>,
+        min_free: u64,
+    ) -> Result<Sink, Usage> {
+        let open = |path: &Path| match OutputDirectory::open(path, report, min_free) {
             Ok(directory) => Ok(Publisher::new(directory, journal)),
             Err(error) => Err(Usage::at(path, &error)),
         };
@@ -50,6 +56,14 @@ impl Output {
 }
 
 impl Sink {
+    /// The output directory.
+    pub(crate) fn root(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(publisher, _) | Self::Tables(publisher, _) => Some(publisher.directory().root()),
+            Self::Discard | Self::Stdout => None,
+        }
+    }
+
     /// Where temporary files are.
     pub(crate) fn temporary(&self) -> PathBuf {
         match self {

@@ -51,7 +51,7 @@ pub(crate) fn run(
     let columns = (!columns.is_empty()).then_some(columns);
     for schema in &schemas {
         // Now, rather than at the first file.
-        Table::new(schema, columns.as_deref()).map_err(|error| Usage(format!("{}: {error}", schema.name)))?;
+        Table::new(schema, columns.as_deref()).map_err(|error| Usage::new(format!("{}: {error}", schema.name)))?;
     }
     let room = Room::of(&transfers, form, &schemas, transfer_bytes);
     transfers.limit.get_or_insert(room.limit());
@@ -65,11 +65,11 @@ pub(crate) fn run(
     let (there, within) = (rules.clone(), directory.clone());
     let sources = sources.filter(move |line| ready(!line.as_ref().is_ok_and(|source| there.is_there(&within, source))));
     let (client, budget) = (transfers.client(usize::MAX, &options)?, transfers.budget());
-    let guard = transfers.memory_limit.guard();
+    let (guard, min_free) = (transfers.memory_limit.guard(), transfers.min_free);
     let (output, tables) = (Output::Tables(directory, rules.clone()), Some(rules));
     let sources = Box::pin(sources);
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list, aside, tables, rerun: None },
+        Job { sources, finite, options, guard, client, budget, output, list, aside, tables, min_free, rerun: None },
         reporting,
     )
 }

@@ -23,6 +23,7 @@ mod answer;
 pub mod batch;
 mod blocks;
 pub mod budget;
+mod chance;
 pub mod clock;
 mod delivery;
 mod digest;

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::{chance::Chance, clock::Timestamp};
 
 /// Answers in a row, none refused, before one more is tried at once; doubled by each failed try.
 const PROBE_AFTER: (u32, u32) = (4, 256);
@@ -58,6 +58,8 @@ pub(crate) struct Pace {
     /// The shortest times between two such: of the latest, and of some before them.
     gaps: [Duration; 2],
     gaps_noted: u32,
+    /// What of the refusals is chance.
+    chance: Chance,
     /// When the bounds were lowered last. What was sent before that proves nothing new.
     cut_at: Option<Timestamp>,
 }
@@ -91,6 +93,7 @@ impl Default for Pace {
             borne: Timestamp::default(),
             gaps: [Duration::MAX; 2],
             gaps_noted: 0,
+            chance: Chance::default(),
             cut_at: None,
         }
     }
@@ -116,6 +119,7 @@ impl Pace {
     /// flight.
     pub(crate) fn accepted(&mut self, now: Timestamp, sent: Timestamp, in_flight: usize) {
         self.serving += 1;
+        self.chance.answered(false);
         if self.cut_at.is_some_and(|cut| now.since(cut) > FORGOTTEN_AFTER) {
             *self = Self { serving: self.serving, ..Self::default() };
         }
@@ -177,11 +181,18 @@ impl Pace {
 
     /// A refusal of what was sent at `sent`.
     pub(crate) fn refused(&mut self, now: Timestamp, sent: Timestamp) -> Cut {
+        self.chance.answered(true);
         if self.cut_at.is_some_and(|cut| sent <= cut) {
             // Others of the same volley: how many are being served is known better by now.
             if self.serving > 0 && self.rate.is_none() {
                 self.limit = self.limit.max(self.serving);
             }
+            return Cut::None;
+        }
+        let rate = self.rate.unwrap_or_else(|| self.measured_rate(now));
+        if self.chance.explains(rate, self.rate.is_some() || self.limit != usize::MAX) {
+            // Whatever was learned was learned of chance.
+            *self = Self { serving: self.serving, chance: self.chance, ..Self::default() };
             return Cut::None;
         }
         self.cut_at = Some(now);

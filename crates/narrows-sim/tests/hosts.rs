@@ -30,6 +30,8 @@ struct Manner {
     bodies: Option<usize>,
     refuses_with: u16,
     retry_after: Option<Duration>,
+    /// Of a hundred requests so many are refused, whatever comes in a second.
+    by_chance: u64,
     /// It refuses everything.
     is_out: bool,
     /// And until then.
@@ -44,6 +46,7 @@ const FAST: Manner = Manner {
     bodies: None,
     refuses_with: 503,
     retry_after: None,
+    by_chance: 0,
     is_out: false,
     out_until: Duration::ZERO,
     round_trip: Duration::from_millis(1),
@@ -85,7 +88,9 @@ impl Origin {
         let too_soon = seen.last.zip(interval).is_some_and(|(last, interval)| now.since(last) < interval);
         let too_many = manner.bodies.is_some_and(|most| seen.open >= most);
         seen.asked_too_early += u64::from(now < seen.blocked_until);
-        if manner.is_out || now.0 < manner.out_until || too_soon || too_many {
+        let by_chance = seen.requests.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+        let unlucky = by_chance % 100 < manner.by_chance;
+        if unlucky || manner.is_out || now.0 < manner.out_until || too_soon || too_many {
             seen.refused += 1;
             seen.blocked_until = now + manner.retry_after.unwrap_or_default();
             return Head { status: manner.refuses_with, retry_after: manner.retry_after, ..Head::default() };
@@ -297,6 +302,22 @@ fn a_bound_on_bodies_at_once_is_found_and_kept() {
             let (reached, requests) = (best.seconds / ran.seconds, ran.requests());
             assert_eq!(ran.stats.done, 300, "{bodies} at once: {:?}", ran.stats);
             assert!(reached >= 0.9 && requests <= 360, "{bodies} at once: {reached} of it, {requests} requests");
+        }
+    }
+}
+
+#[test]
+fn refusals_by_chance_are_no_bound() {
+    for (by_chance, round_trip) in [(2, 20), (5, 20), (5, 2), (8, 50)] {
+        for status in [429, 503] {
+            let round_trip = Duration::from_millis(round_trip);
+            let manner = Manner { by_chance, refuses_with: status, round_trip, ..FAST };
+            let ran = run(one(manner), files("a", 5000), Options::new());
+            let best = run(one(Manner { by_chance: 0, ..manner }), files("a", 5000), Options::new());
+            assert_eq!(ran.stats.done, 5000, "{by_chance} %: {:?}", ran.stats);
+            // Some seconds go until it is known.
+            let most = 1.2 * best.seconds + 6.0;
+            assert!(ran.seconds <= most, "{by_chance} % at {round_trip:?}, {status}: {} s, {most} may be", ran.seconds);
         }
     }
 }

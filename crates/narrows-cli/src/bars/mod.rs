@@ -21,10 +21,12 @@ use self::{
 };
 use crate::{
     exit::{Exit, Usage},
-    job::{Ended, heed_interrupts, run_driven},
+    interrupts,
+    job::{Ended, run_driven},
     limits::Limit,
     list, progress,
     record::{Recorder, Told},
+    storage::is_of_storage,
     summary::BarsSummary,
     terminal::tell,
     watch::Watch,
@@ -47,7 +49,7 @@ pub(crate) fn run(mut bars: BarsArgs) -> Result<Exit, Usage> {
 /// What the bars are of, and the files, in order.
 fn files(bars: &BarsArgs) -> Result<(String, Vec<File>), Usage> {
     match (&bars.symbol, bars.from, bars.to) {
-        (Some(_), Some(from), Some(to)) if to < from => Err(Usage("--to is before --from".into())),
+        (Some(_), Some(from), Some(to)) if to < from => Err(Usage::new("--to is before --from".into())),
         (Some(symbol), Some(from), Some(to)) => {
             let (base, symbol) = (bars.base.clone(), symbol.clone());
             let period = if bars.period == PeriodArg::Month { Period::Month } else { Period::Day };
@@ -55,7 +57,7 @@ fn files(bars: &BarsArgs) -> Result<(String, Vec<File>), Usage> {
             Ok((format!("{} {} from {}", files.market, files.symbol, files.from), files.iter().collect()))
         }
         _ if bars.urls.is_empty() && bars.list.is_none() => {
-            Err(Usage("say which trades: --symbol with --from and --to, addresses, or --list".into()))
+            Err(Usage::new("say which trades: --symbol with --from and --to, addresses, or --list".into()))
         }
         _ => {
             let urls = match &bars.list {
@@ -66,7 +68,7 @@ fn files(bars: &BarsArgs) -> Result<(String, Vec<File>), Usage> {
             // A run that goes on finds its place by the last file's name.
             let mut names = HashSet::new();
             if let Some(twice) = files.iter().find(|file| !names.insert(&file.name)) {
-                return Err(Usage(format!("two files are called {}; give each a name of its own", twice.name)));
+                return Err(Usage::new(format!("two files are called {}; give each a name of its own", twice.name)));
             }
             let first = files.first().map_or(String::new(), |file| file.name.clone());
             Ok((format!("files from {first}"), files))
@@ -80,7 +82,9 @@ fn addresses(path: &std::path::Path) -> Result<Vec<String>, Usage> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let lines: Vec<_> = runtime.block_on(sources.collect());
     let addresses = lines.into_iter().map(|line| line.map(|source| source.url.to_string()));
-    addresses.collect::<Result<_, _>>().map_err(|bad| Usage(format!("{}: {bad} in {:?}", path.display(), bad.line())))
+    addresses
+        .collect::<Result<_, _>>()
+        .map_err(|bad| Usage::new(format!("{}: {bad} in {:?}", path.display(), bad.line())))
 }
 
 fn rules(bars: &BarsArgs) -> Rules {
@@ -116,13 +120,13 @@ fn resume(place: &Place, rules: &Rules, of: &str, mut files: Vec<File>) -> Resul
     let kept = Kept::read(place, &rules.thresholds, of, &fresh)?;
     if let Some(last) = &kept.last_file {
         let Some(at) = files.iter().position(|file| file.name == *last) else {
-            return Err(Usage(format!("the output ends with {last}, which is not among the files asked for")));
+            return Err(Usage::new(format!("the output ends with {last}, which is not among the files asked for")));
         };
         files.drain(..=at);
     }
-    let state = kept.state.parse::<State>().map_err(|error| Usage(format!("the output's state: {error}")))?;
+    let state = kept.state.parse::<State>().map_err(|error| Usage::new(format!("the output's state: {error}")))?;
     let pipeline = Pipeline::resume(rules.clone(), &state).ok_or_else(|| {
-        Usage("the output's bars are of other thresholds, or of another --no-gate; name another output".into())
+        Usage::new("the output's bars are of other thresholds, or of another --no-gate; name another output".into())
     })?;
     if files.is_empty() && kept.is_complete() {
         tell(format_args!("narrows: the output has all of these files already"));
@@ -144,7 +148,7 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     };
     let to_stdout = matches!(place, Place::Stdout);
     if to_stdout && rules.thresholds.len() > 1 {
-        return Err(Usage("--stdout takes one threshold; write several with --out 'bars-{threshold}.csv'".into()));
+        return Err(Usage::new("--stdout takes one threshold; write several with --out 'bars-{threshold}.csv'".into()));
     }
     let Resumed { kept, files, mut pipeline } = resume(&place, &rules, &of, files)?;
 
@@ -153,8 +157,8 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     let (client, clock) = (Client::new(bars.transfers.client(usize::MAX, &options)?)?, DefaultClock::new());
     let budget = bars.transfers.budget();
     let small = |error: OptionsError| match error {
-        OptionsError::Budget(_) => Usage(format!("{error}; raise --budget")),
-        _ => Usage(error.to_string()),
+        OptionsError::Budget(_) => Usage::new(format!("{error}; raise --budget")),
+        _ => Usage::new(error.to_string()),
     };
     let given = (client.clone(), clock, &budget, &options);
     let overrides = bars.wrong_checksum.clone();
@@ -163,7 +167,7 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     let mut window = Window::new(listed, client, clock, &rest, options).map_err(small)?;
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
-    let cancelled = heed_interrupts(handle.clone())?;
+    let cancelled = interrupts::heed(handle.clone())?;
     let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref(), false)?);
     window.observe(Told { recorder: recorder.clone(), window: handle.clone(), keeper: None });
     let rejected = bars.rows.rejected.as_deref();
@@ -189,16 +193,17 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     };
     progress::clear(bars.reporting.progress);
     let stopped = match &ended {
-        Ok(()) | Err(Stopped::Cancelled) => false,
-        Err(Stopped::File(..)) => true, // told by its outcome
+        Ok(()) | Err(Stopped::Cancelled) => None,
+        Err(Stopped::File(..)) => Some(Exit::SomeFailed), // told by its outcome
         Err(Stopped::Broken(file, broken)) => {
             tell(format_args!("narrows: {}: {}", file.name, explain(broken)));
-            true
+            let is_full = matches!(broken, Broken::Sink(error) if is_of_storage(error));
+            Some(if is_full { Exit::StorageFailed } else { Exit::SomeFailed })
         }
-        Err(_) => true,
+        Err(_) => Some(Exit::SomeFailed),
     };
     if ended.is_ok() && bars.unfinished {
-        pipeline.end_bars(&mut output).map_err(|error| Usage(error.to_string()))?;
+        pipeline.end_bars(&mut output).map_err(|error| Usage::new(error.to_string()))?;
     }
     let interrupted = *cancelled.borrow();
     if ended.is_err() {

@@ -276,7 +276,7 @@ impl Output {
         let length = partial.metadata().map_or(0, |file| file.len());
         if length < bytes {
             let partial = partial.display();
-            return Err(Usage(format!(
+            return Err(Usage::new(format!(
                 "{partial} has {length} bytes, its state says {bytes}: remove both to begin anew"
             )));
         }
@@ -325,9 +325,9 @@ impl Place {
     /// The file of each threshold.
     fn paths(&self, thresholds: &[Threshold]) -> Result<Vec<PathBuf>, Usage> {
         let Self::Files(pattern, _) = self else { return Ok(Vec::new()) };
-        let text = pattern.to_str().ok_or_else(|| Usage(format!("{}: not UTF-8", pattern.display())))?;
+        let text = pattern.to_str().ok_or_else(|| Usage::new(format!("{}: not UTF-8", pattern.display())))?;
         if thresholds.len() > 1 && !text.contains("{threshold}") {
-            return Err(Usage(format!("--out {text}: with several thresholds the name needs {{threshold}}")));
+            return Err(Usage::new(format!("--out {text}: with several thresholds the name needs {{threshold}}")));
         }
         let path = |threshold: &Threshold| PathBuf::from(text.replace("{threshold}", &threshold.dbps().to_string()));
         Ok(thresholds.iter().map(path).collect())
@@ -348,7 +348,7 @@ fn read_state(path: &Path, fresh: &Kept, outputs: &[PathBuf]) -> Result<Kept, Us
             return match outputs.iter().find(|output| output.exists()) {
                 Some(output) => {
                     let output = output.display();
-                    Err(Usage(format!(
+                    Err(Usage::new(format!(
                         "{output} exists, and no {} to go on from: remove it, or name another",
                         path.display()
                     )))
@@ -370,5 +370,5 @@ fn read_state(path: &Path, fresh: &Kept, outputs: &[PathBuf]) -> Result<Kept, Us
         refusal.is_empty() && kept.bytes.len() == fresh.bytes.len()
     });
     let refusal = if refusal.is_empty() { "it is no state of such a run" } else { &refusal };
-    kept.ok_or_else(|| Usage(format!("{}: {refusal}; {anew}", path.display())))
+    kept.ok_or_else(|| Usage::new(format!("{}: {refusal}; {anew}", path.display())))
 }

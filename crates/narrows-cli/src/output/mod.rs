@@ -27,6 +27,8 @@ pub(crate) use places::Places;
 pub(crate) use publisher::Publisher;
 pub(crate) use staged::{Staged, StagedFile};
 
+use crate::storage::check_free;
+
 const STAGING: &str = ".narrows-";
 
 pub(crate) struct OutputDirectory {
@@ -37,11 +39,13 @@ pub(crate) struct OutputDirectory {
     report: Option<(u64, u64)>,
     /// Held until the end.
     lock: File,
+    /// Bytes that are to stay free.
+    min_free: u64,
 }
 
 impl OutputDirectory {
     /// Makes `root` if it is missing, and clears away what killed processes left in it.
-    pub(crate) fn open(root: &Path, report: Option<&Path>) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, report: Option<&Path>, min_free: u64) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         sweep(root)?;
         let id = std::process::id();
@@ -52,19 +56,33 @@ impl OutputDirectory {
                 made => made?,
             }
             let path = staging.join("lock");
-            let lock = File::create(&path)?;
+            let lock = match File::create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // swept meanwhile
+                made => made?,
+            };
             lock.lock()?;
             // Another process may have swept it between the last two steps.
             if path.exists() {
-                let started = later(&lock)?;
-                return Ok(Self { root: root.to_owned(), staging, started, report: report.and_then(file_id), lock });
+                let (root, report, started) = (root.to_owned(), report.and_then(file_id), SystemTime::UNIX_EPOCH);
+                let mut own = Self { root, staging, started, report, lock, min_free };
+                own.started = later(&own.lock)?; // if it fails, nothing is left behind
+                return Ok(own);
             }
         }
         Err(io::Error::other("no name for a staging directory"))
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn staging(&self) -> &Path {
         &self.staging
+    }
+
+    /// An error where less is free than is to stay so.
+    fn check_free(&self) -> io::Result<()> {
+        if self.min_free > 0 { check_free(&self.staging, self.min_free) } else { Ok(()) }
     }
 
     /// Whether a file may take its place: this run must not have filled it before.
@@ -122,9 +140,10 @@ fn sweep(root: &Path) -> io::Result<()> {
         if !entry.file_name().to_string_lossy().starts_with(STAGING) || !entry.file_type()?.is_dir() {
             continue;
         }
-        // Without a lock file it is being made, or being removed.
-        let Ok(lock) = File::open(entry.path().join("lock")) else { continue };
-        if !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
+        // Without a lock file it is being removed, or was when its process was killed; or it is being made, and whoever
+        // does so takes another name then.
+        let lock = File::open(entry.path().join("lock"));
+        if !lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {
             let _ = fs::remove_dir_all(entry.path()); // another user's is left to them
         }
     }
@@ -147,7 +166,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for _ in 0..50 {
             fs::write(root.path().join("a"), "before").unwrap();
-            let directory = OutputDirectory::open(root.path(), None).unwrap();
+            let directory = OutputDirectory::open(root.path(), None, 0).unwrap();
             directory.check(Path::new("a")).unwrap();
             fs::write(root.path().join("a"), "by this run").unwrap();
             assert!(directory.check(Path::new("a")).is_err());
@@ -155,7 +174,7 @@ mod tests {
     }
 
     fn publisher(root: &Path, report: Option<&Path>) -> Publisher {
-        Publisher::new(OutputDirectory::open(root, report).unwrap(), None)
+        Publisher::new(OutputDirectory::open(root, report, 0).unwrap(), None)
     }
 
     /// Publishes a source of these entries, or of one file where their names are empty.
@@ -247,12 +266,13 @@ mod tests {
     #[test]
     fn leftovers_of_the_dead_are_swept_and_the_living_left_alone() {
         let root = tempfile::tempdir().unwrap();
-        let living = OutputDirectory::open(root.path(), None).unwrap();
+        let living = OutputDirectory::open(root.path(), None, 0).unwrap();
         let dead = root.path().join(".narrows-999999-0");
         fs::create_dir(&dead).unwrap();
         File::create(dead.join("lock")).unwrap();
-        let second = OutputDirectory::open(root.path(), None).unwrap();
-        assert!(!dead.exists() && living.staging().exists());
+        fs::create_dir_all(root.path().join(".narrows-999999-1/03")).unwrap(); // killed while it was removed
+        let second = OutputDirectory::open(root.path(), None, 0).unwrap();
+        assert!(fs::read_dir(root.path()).unwrap().count() == 2 && living.staging().exists());
         drop((second, living));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }

@@ -35,10 +35,9 @@ impl Staged {
 
     /// The file that the source is.
     pub(crate) fn file(&mut self) -> io::Result<StagedFile> {
-        let parent = self.path.parent().unwrap_or(&self.directory.staging);
-        fs::create_dir_all(parent)?;
+        self.make_shared_folder()?;
         self.is_folder = false;
-        Ok(StagedFile(File::create_new(&self.path)?))
+        StagedFile::create(&self.path, &self.directory)
     }
 
     /// The file of an entry of this name.
@@ -46,13 +45,25 @@ impl Staged {
         if !is_contained(name) {
             return Err(io::Error::other(format!("the name {name:?} would leave the output directory")));
         }
+        if self.entries == 0 {
+            self.make_shared_folder()?;
+        }
         let path = self.path.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         self.entries += 1;
         self.first.get_or_insert_with(|| name.into());
-        Ok(StagedFile(File::create_new(path)?))
+        StagedFile::create(&path, &self.directory)
+    }
+
+    /// Makes the folder that it shares with other sources. Not those above: an output that has gone away must not come
+    /// back empty.
+    fn make_shared_folder(&self) -> io::Result<()> {
+        match self.path.parent().map(fs::create_dir) {
+            Some(Err(error)) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Files that are to be synced.
@@ -105,7 +116,8 @@ impl Staged {
     ) -> io::Result<String> {
         let to = if folder.is_empty() { Path::new("") } else { contained(folder)? };
         if self.entries == 0 {
-            fs::create_dir_all(&self.path)?;
+            self.make_shared_folder()?;
+            fs::create_dir(&self.path)?;
         }
         let path = format!("{}/", to.display());
         let is_new = fs::symlink_metadata(directory.root.join(to)).is_err();
@@ -184,6 +196,7 @@ fn place_file(directory: &OutputDirectory, from: &Path, to: &Path, changed: &mut
     let target = directory.root.join(to);
     let parent = target.parent().unwrap_or(&directory.root);
     if !parent.is_dir() {
+        directory.root.metadata()?; // one that has gone away must not come back empty
         // Each folder that is made is an entry of the one above it.
         let missing = parent.ancestors().take_while(|above| !above.is_dir()).count();
         changed.extend(parent.ancestors().skip(1).take(missing).map(Into::into));
@@ -195,11 +208,32 @@ fn place_file(directory: &OutputDirectory, from: &Path, to: &Path, changed: &mut
 }
 
 /// A file being written. Blocks come large, so nothing is buffered. It is made durable when it is published.
-pub(crate) struct StagedFile(File);
+pub(crate) struct StagedFile {
+    file: File,
+    directory: Arc<OutputDirectory>,
+    /// Bytes until the free space is looked at again.
+    unchecked: u64,
+}
+
+/// Written between two looks at what is free.
+const CHECKED_EVERY: u64 = 16 << 20;
+
+impl StagedFile {
+    fn create(path: &Path, directory: &Arc<OutputDirectory>) -> io::Result<Self> {
+        directory.check_free()?;
+        Ok(Self { file: File::create_new(path)?, directory: directory.clone(), unchecked: CHECKED_EVERY })
+    }
+}
 
 impl Write for StagedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        if self.unchecked == 0 {
+            self.directory.check_free()?;
+            self.unchecked = CHECKED_EVERY;
+        }
+        let written = self.file.write(bytes)?;
+        self.unchecked = self.unchecked.saturating_sub(written as u64);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -36,7 +36,7 @@ impl Room {
             return Ok(aside);
         }
         let needed = (aside >> 20) + 16;
-        Err(Usage(format!(
+        Err(Usage::new(format!(
             "--budget has no room for {limit} tables at once: {needed}MiB would do, or a smaller --limit"
         )))
     }

@@ -24,7 +24,7 @@ const REFUSED: &str = "is the key right, and for these data? It is read from TAR
 
 pub(crate) fn run(tardis: TardisArgs) -> Result<Exit, Usage> {
     if tardis.to < tardis.from {
-        return Err(Usage("--to is before --from".into()));
+        return Err(Usage::new("--to is before --from".into()));
     }
     let request = request(&tardis)?;
     if tardis.dry_run {
@@ -60,11 +60,12 @@ fn request(tardis: &TardisArgs) -> Result<Request, Usage> {
     if let Some(path) = &tardis.symbols_file {
         let text = fs::read_to_string(path).map_err(|error| Usage::at(path, &error))?;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            symbols.push(args::part(line).map_err(|error| Usage::at(path, &error))?);
+            let bad = |error| Usage::new(format!("{}: {error}", path.display()));
+            symbols.push(args::part(line).map_err(bad)?);
         }
     }
     if symbols.is_empty() {
-        return Err(Usage("say which symbols: --symbol, or --symbols-file".into()));
+        return Err(Usage::new("say which symbols: --symbol, or --symbols-file".into()));
     }
     let TardisArgs { base, exchange, types, from, to, shard, .. } = tardis;
     let (base, exchange, types) = (base.clone(), exchange.clone(), types.clone());

@@ -2,7 +2,7 @@
 
 use std::{env, process::ExitCode, thread};
 
-use narrows_sim::{Summary, batching, check};
+use narrows_sim::{Summary, batching, check, journaling};
 
 const USAGE: &str = "usage: narrows-sim FIRST..END | SEED";
 
@@ -60,7 +60,7 @@ fn run(seeds: impl Iterator<Item = u64>) -> Total {
     let mut total = Total::default();
     for seed in seeds {
         total.seeds += 1;
-        if let Err(what) = batching::check(seed) {
+        for what in [batching::check(seed), journaling::check(seed)].into_iter().filter_map(Result::err) {
             total.failed += 1;
             eprintln!("{what}");
         }
