@@ -84,6 +84,85 @@ fn a_killed_run_leaves_no_partial_file_and_is_swept_up_after() {
     assert_ne!(halves[0][..1000], halves[1][..1000], "the origin serves another version each time");
 }
 
+/// Ends within this time, as one that was interrupted.
+fn ends_soon(child: &mut std::process::Child, what: &str) {
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "{what} is not heard");
+        thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(130), "{what}");
+    eprintln!("{what} answered within {} ms", start.elapsed().as_millis());
+}
+
+#[test]
+fn whatever_would_end_the_process_ends_it_in_order() {
+    let origin = Origin::start(&[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let url = origin.url("/bytes/9000000?rate=1000000");
+    for name in ["-HUP", "-QUIT", "-USR1", "-ALRM", "-XFSZ", "-TERM", "-INT"] {
+        let out = scratch.path().join(name);
+        let mut child = narrows(&["get", &url, "--out", out.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("it starts", || out.exists() && fs::read_dir(&out).unwrap().count() > 1);
+        thread::sleep(Duration::from_millis(50));
+        // A second one at once is no wish to skip the clean-up.
+        signal(name, child.id());
+        let _ = Command::new("kill").args([name, &child.id().to_string()]).stderr(Stdio::null()).status();
+        ends_soon(&mut child, name);
+        assert!(files(&out).is_empty(), "{name} leaves {:?}", files(&out));
+    }
+    // What nohup ignores stays ignored.
+    let out = scratch.path().join("nohup");
+    let all = ["get", &url, "--out", out.to_str().unwrap()];
+    let mut child = Command::new("nohup")
+        .arg(native_tests::binary())
+        .args(all)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("it starts", || out.exists() && fs::read_dir(&out).unwrap().count() > 1);
+    thread::sleep(Duration::from_millis(50));
+    signal("-HUP", child.id());
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "nohup was not heeded");
+    signal("-TERM", child.id());
+    ends_soon(&mut child, "-TERM under nohup");
+}
+
+#[test]
+fn an_interrupt_is_heard_whatever_is_being_done() {
+    let scratch = tempfile::tempdir().unwrap();
+    let entries: Vec<_> = (0..20_000).map(|index| (format!("d{}/{index}", index % 50), vec![b'x'; 100])).collect();
+    fs::write(scratch.path().join("many.zip"), narrows_sim::zip(&entries, || narrows_sim::Style::Deflated)).unwrap();
+    let origin = Origin::start(&["--dir", scratch.path().to_str().unwrap()]);
+    let out = scratch.path().join("out");
+    let mut child = narrows(&["get", &origin.url("/many.zip"), "--unpack", "--out", out.to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    eventually("entries are written", || out.exists() && files(&out).len() > 200);
+    signal("-TERM", child.id());
+    ends_soon(&mut child, "SIGTERM in a zip of 20,000 entries");
+    assert!(files(&out).is_empty());
+
+    // A reader of stdout that stands still.
+    let mut child =
+        narrows(&["get", &origin.url("/bytes/90000000"), "--stdout"]).stdout(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(400));
+    signal("-TERM", child.id());
+    ends_soon(&mut child, "SIGTERM while stdout stands still");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_everything_closes_every_connection() {
     let origin = Origin::start(&[]);
