@@ -11,7 +11,7 @@ use std::{
 
 use futures_util::future::{Either, select};
 use narrows::{
-    Client, Clock, DefaultClock, Delivery, Failure, Fetch, Handle, Source, TempSpool, journal::line_id,
+    Client, Clock, DefaultClock, Delivery, Failure, FailureKind, Fetch, Handle, Source, TempSpool, journal::line_id,
     respool::Respooler, unpack,
 };
 use tokio::sync::watch;
@@ -115,9 +115,16 @@ async fn write<F: Fetch, C: Clock>(
     source: &Source,
     index: u64,
 ) -> Result<(), Broken> {
-    let mut writer = context.sink.writer(source, index)?;
-    let pumped = context.unless_cancelled(pump(context, delivery, &mut writer)).await;
-    let pumped = pumped.unwrap_or(Err(Broken::Cancelled));
+    let (writer, pumped) = loop {
+        let mut writer = context.sink.writer(source, index)?;
+        let pumped = context.unless_cancelled(pump(context, delivery, &mut writer)).await;
+        let pumped = pumped.unwrap_or(Err(Broken::Cancelled));
+        // What was staged is thrown away, and the new content takes its place.
+        let begins_anew = matches!(&pumped, Err(Broken::Source(failure)) if failure.kind == FailureKind::Restarted);
+        if !begins_anew {
+            break (writer, pumped);
+        }
+    };
     context.recorder.found(index, writer.lines);
     if let Err(Broken::Output(error)) = &pumped
         && error.kind() == io::ErrorKind::BrokenPipe

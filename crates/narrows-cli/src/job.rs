@@ -155,7 +155,8 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
 
 async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch) -> Result<Ended, Usage> {
     let Job { sources, finite, options, guard, client, budget, output, list, aside, tables, min_free, rerun } = job;
-    let options = options.guard(guard.clone());
+    // What has gone to stdout cannot be taken back.
+    let options = options.guard(guard.clone()).restarts(!matches!(output, Output::Stdout));
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
     let (spare, _held) = match aside {
         0 => (budget.clone(), None),

@@ -115,6 +115,10 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
                 false => Verdict::Changed,
             }
         }
+        // Everything, by the name of a part.
+        (206, None) if head.range.is_some_and(|range| is_whole(range, head.length)) => {
+            judge(&Head { status: 200, ..head.clone() }, asked, received, pinned)
+        }
         (206, None) => bad("a part, though none was asked for"),
         // Whoever rewraps a part, as service workers do, makes a short file of it.
         (200 | 203, _) if head.range.is_some_and(|range| !is_whole(range, head.length)) => {
@@ -141,6 +145,7 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
                 false => Verdict::Replay { end: head.length.or(pinned.total), same },
             }
         }
+        (412, Some(_)) => Verdict::AskPlain("412, though nothing was made a condition"),
         (416, Some(_)) if received > 0 && head.modified.is_some() && head.modified != pinned.modified => {
             Verdict::Changed
         }

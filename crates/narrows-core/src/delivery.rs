@@ -346,7 +346,9 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
             if self.scope == Scope::BetweenEntries {
                 return Poll::Ready(Ok(None));
             }
-            match ready!(self.poll_output(cx))? {
+            let output = ready!(self.poll_output(cx));
+            self.notice_restart(&output);
+            match output? {
                 Output::Block(block) => return Poll::Ready(Ok(Some(block))),
                 Output::End => return Poll::Ready(Ok(None)),
                 Output::EntryEnd(_) if self.scope == Scope::Entry => self.scope = Scope::BetweenEntries,
@@ -382,12 +384,21 @@ impl<F: Fetch, C: Clock> Delivery<F, C> {
     /// A caller that stops polling before it is ready should not leave it so for long.
     pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Failure>> {
         self.check_scope()?;
-        self.poll_output(cx).map_ok(|output| match output {
+        let output = ready!(self.poll_output(cx));
+        self.notice_restart(&output);
+        Poll::Ready(output).map_ok(|output| match output {
             Output::Entry(entry) => Piece::Entry(entry),
             Output::Block(block) => Piece::Block(block),
             Output::EntryEnd(_) => Piece::EntryEnd,
             Output::End => Piece::End,
         })
+    }
+
+    /// Where the source begins anew, no entry has begun.
+    fn notice_restart(&mut self, output: &Result<Output, Failure>) {
+        if output.as_ref().is_err_and(|failure| failure.kind == FailureKind::Restarted) {
+            self.scope = Scope::Source;
+        }
     }
 
     pub(crate) fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, Failure>> {

@@ -61,7 +61,7 @@ impl Failure {
 
     /// Whether the same download may well succeed later.
     pub fn retryable(&self) -> bool {
-        self.kind.is_retried()
+        self.kind.is_retried() || self.kind == FailureKind::Changed
     }
 }
 
@@ -154,8 +154,11 @@ pub enum FailureKind {
     },
     /// A range was answered with something else; the text says what.
     BadRange(&'static str),
-    /// The content changed between two exchanges, after a part had been handed out.
+    /// The content changed between two exchanges, after a part had been handed out. Another run gets the new one.
     Changed,
+    /// The same, where the consumer can begin anew ([`Options::restarts`](crate::Options::restarts)). The source has
+    /// not ended: throw away what came, and ask for blocks or entries from the first one on.
+    Restarted,
     /// The body is longer than it was declared.
     TooLong {
         /// Bytes declared.
@@ -248,6 +251,7 @@ impl FailureKind {
             Self::TooSlow { .. } => "too_slow",
             Self::BadRange(_) => "bad_range",
             Self::Changed => "changed",
+            Self::Restarted => "restarted",
             Self::TooLong { .. } => "too_long",
             Self::NeedsRanges { .. } => "needs_ranges",
             Self::TooLarge { .. } => "too_large",
@@ -288,9 +292,10 @@ impl FailureKind {
                 | FetchErrorKind::Blocked
                 | FetchErrorKind::Protocol => false,
             },
-            Self::Status(status) => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Status(status) => matches!(status, 408 | 425 | 429 | 500 | 502..=504 | 520..=524 | 530),
             Self::Cut { .. } | Self::Idle(_) | Self::TooSlow { .. } | Self::BadRange(_) | Self::HostDown { .. } => true,
             Self::Changed
+            | Self::Restarted
             | Self::TooLong { .. }
             | Self::NeedsRanges { .. }
             | Self::TooLarge { .. }
@@ -335,6 +340,7 @@ impl fmt::Display for FailureKind {
             Self::TooSlow { bytes, period } => write!(f, "only {bytes} bytes came in {period:?}"),
             Self::BadRange(what) => write!(f, "the origin mis-answered a range: {what}"),
             Self::Changed => f.write_str("the content changed during the download; start over"),
+            Self::Restarted => f.write_str("the content changed during the download: what came of it is void"),
             Self::TooLong { declared } => write!(f, "the body is longer than the {declared} bytes declared"),
             Self::NeedsRanges { bytes: Some(bytes) } => {
                 write!(f, "the origin has no ranges; the whole body needs {bytes} bytes of budget")

@@ -154,6 +154,10 @@ impl<F: Fetch, C: Clock> Flight<F, C> {
             Ok(output) => output,
             // The consumer's to mend: the source goes on.
             Err(failure) if matches!(failure.kind, FailureKind::BlocksHeld { .. }) => return Poll::Ready(Err(failure)),
+            Err(failure) if failure.kind == FailureKind::Restarted => {
+                (self.entries, self.bytes_out) = (0, 0);
+                return Poll::Ready(Err(failure));
+            }
             Err(failure) => {
                 self.fail(failure);
                 return self.poll_output(cx);

@@ -11,6 +11,8 @@ pub struct Head {
     pub status: u16,
     /// `Content-Length`: bytes of this body.
     pub length: Option<u64>,
+    /// Whether the body shows its own end: `Transfer-Encoding: chunked` (RFC 9112, 8).
+    pub chunked: bool,
     /// `Content-Range`: the part this body is.
     pub range: Option<ContentRange>,
     /// `ETag`, quotes and weakness mark included.
@@ -58,16 +60,20 @@ impl Head {
             name if name.len() <= 64 => Box::<str>::from(name),
             _ => "one of a very long name".into(),
         });
+        // Where both are, the transfer coding says where the body ends (RFC 9112, 6.3).
+        let transfer = header("transfer-encoding");
+        let length = header("content-length").filter(|_| transfer.is_none());
         Self {
             status,
-            length: header("content-length").and_then(|length| number(length.trim())),
+            chunked: transfer.is_some_and(|codings| codings.trim().to_ascii_lowercase().ends_with("chunked")),
+            length: length.and_then(|length| number(length.trim())),
             range: header("content-range").as_deref().and_then(ContentRange::parse),
             // Kept for as long as the transfer lasts; no honest one is longer.
             etag: short("etag", 1024),
             modified: short("last-modified", 64),
             accepts_ranges: header("accept-ranges").is_some_and(|unit| unit.trim().eq_ignore_ascii_case("bytes")),
             retry_after,
-            encoding: encoding.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("identity")),
+            encoding: encoding.filter(|names| is_coding(names)),
             decoded: false,
             hidden: false,
         }
@@ -81,6 +87,19 @@ impl Head {
         self.length = self.length.filter(|_| !self.decoded);
         self
     }
+}
+
+/// Whether a `Content-Encoding` changes the bytes. Servers write there what is none: a character set, or what they
+/// took off themselves; then the bytes are as they are.
+fn is_coding(names: &str) -> bool {
+    // The registry of RFC 9110 (16.6.1), `identity` left out, and what is older than it.
+    const CODINGS: [&str; 12] =
+        ["aes128gcm", "br", "bzip2", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "xz", "zstd"];
+    let is_one = |name: &str| {
+        let name = name.trim().to_ascii_lowercase();
+        CODINGS.contains(&name.strip_prefix("x-").unwrap_or(&name))
+    };
+    names.split(',').any(is_one) || names.starts_with("one of a very long name")
 }
 
 /// Whether a coding is gzip, the one that every server and every archive of logs may have applied.
@@ -160,7 +179,13 @@ mod tests {
         assert_eq!(parse("retry-after", " 7 ").retry_after, Some(Duration::from_secs(7)));
         assert_eq!(parse("retry-after", "a date").retry_after, Some(Duration::from_secs(5)));
         assert_eq!(parse("retry-after", "soon").retry_after, None);
-        assert_eq!(parse("content-encoding", "Identity").encoding, None);
+        for none in ["Identity", "UTF-8", "aws-chunked", "", "none, identity"] {
+            assert_eq!(parse("content-encoding", none).encoding, None, "{none}");
+        }
+        assert_eq!(parse("content-encoding", "aws-chunked, X-GZIP").encoding.as_deref(), Some("aws-chunked, X-GZIP"));
+        let both = [("content-length", "99"), ("transfer-encoding", "chunked")];
+        let header = |name: &str| both.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).into());
+        assert_eq!(Head::parse(200, header, |_| None).length, None);
         assert_eq!(parse("content-encoding", "gzip, gzip").encoding.as_deref(), Some("gzip, gzip"));
         assert!(parse("accept-ranges", "Bytes").accepts_ranges && !parse("accept-ranges", "none").accepts_ranges);
         let decoded = parse("content-encoding", "br").decoded_by_platform();

@@ -100,6 +100,12 @@ impl Lease {
         })
     }
 
+    /// Takes as much more for a term as makes it `bytes` again, if that is free now.
+    pub(crate) fn regrow(&self, term: Term, bytes: u64) -> bool {
+        let has = self.state().set.get(term);
+        has >= bytes || self.try_grow(term, bytes - has)
+    }
+
     /// Room for `bytes` to collect: what is left of the bytes set aside for it, and beyond those
     /// what the budget has free. In vain, it says how much there was.
     pub(crate) fn collection(&self, bytes: u64) -> Result<Collected, u64> {

@@ -93,8 +93,11 @@ impl<F: Fetch, C: Clock> Lines<'_, F, C> {
                 self.carry(from, to)?;
                 self.block = None;
             }
-            let output = std::future::poll_fn(|cx| self.delivery.poll_output(cx)).await?;
-            match output {
+            let output = std::future::poll_fn(|cx| self.delivery.poll_output(cx)).await;
+            if output.as_ref().is_err_and(|failure| failure.kind == FailureKind::Restarted) {
+                self.carry.clear(); // the beginning of a line that is void
+            }
+            match output? {
                 Output::Block(block) => (self.block, self.at) = (Some(block), 0),
                 Output::EntryEnd(_) | Output::End if !self.carry.bytes().is_empty() => {
                     return Ok(Some(self.carry.give()));

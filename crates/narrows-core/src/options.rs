@@ -60,6 +60,10 @@ pub struct Options {
     pub file_size_max: u64,
     /// What a 404 means.
     pub not_found: NotFound,
+    /// Whether a source whose content changes after a part was handed out begins anew: its consumer is told so
+    /// ([`FailureKind::Restarted`](crate::FailureKind::Restarted)) and can take back what it got. Otherwise it
+    /// fails. Default `false`.
+    pub restarts: bool,
     /// Whether and how to unpack. Without it, bytes are delivered as they came.
     pub unpack: Option<narrows_unpack::Options>,
     /// Limits on what a `Content-Encoding` decodes to. Default: those of [`unpack`](Self::unpack),
@@ -99,6 +103,7 @@ impl Default for Options {
             rate_period: Duration::from_secs(60),
             file_size_max: 1 << 40,
             not_found: NotFound::Fail,
+            restarts: false,
             unpack: None,
             content_limits: None,
             block_bytes: 128 << 10,
@@ -137,6 +142,7 @@ impl Options {
         rate_period: [Duration],
         file_size_max: [u64],
         not_found: [NotFound],
+        restarts: [bool],
         unpack: [into Option<narrows_unpack::Options>],
         content_limits: [into Option<Limits>],
         block_bytes: [usize],

@@ -30,6 +30,8 @@ pub(crate) struct Reader {
     buffer: Option<Vec<u8>>,
     /// To be told once the block before it has been handed out.
     entry_end: Option<EntryEnd>,
+    /// What was decoded before is void.
+    is_restarted: bool,
 }
 
 struct Decoders {
@@ -50,7 +52,7 @@ const ZIP_ENTRY_BYTES_MIN: u64 = 30 + 46;
 
 impl Reader {
     pub(crate) fn new() -> Self {
-        Self { decoders: None, buffer: None, entry_end: None }
+        Self { decoders: None, buffer: None, entry_end: None, is_restarted: false }
     }
 
     /// Whether the format itself shows where the data ends. Of gzip and zstd another member or
@@ -74,7 +76,12 @@ impl Reader {
                 return Poll::Ready(Ok(Output::EntryEnd(ended)));
             }
             // Bytes decoded earlier need no network, yet the network is driven all the same.
-            match transfer.poll_available(cx) {
+            let available = transfer.poll_available(cx);
+            // One that began anew may have failed since, which is its end.
+            if !matches!(available, Poll::Ready(Err(_))) && transfer.take_restart() {
+                return Poll::Ready(Err(self.restart(transfer, lease, options)));
+            }
+            match available {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(failure)) => return Poll::Ready(Err(failure)),
                 Poll::Pending if self.has_decoded() => {}
@@ -85,7 +92,7 @@ impl Reader {
             }
             let decoders = match &mut self.decoders {
                 Some(decoders) => decoders,
-                none => match Decoders::new(transfer, lease, options) {
+                none => match Decoders::new(transfer, lease, options, self.is_restarted) {
                     Ok(decoders) => none.insert(decoders),
                     Err(kind) => return Poll::Ready(Err(transfer.failure(kind, None))),
                 },
@@ -137,6 +144,16 @@ impl Reader {
         self.buffer.is_some()
     }
 
+    /// Throws away what was decoded, and says so. What was given back when the content was known is needed again, for now it may be
+    /// another.
+    fn restart<F: Fetch, C: Clock>(&mut self, transfer: &Transfer<F, C>, lease: &Lease, options: &Options) -> Failure {
+        self.abort(lease);
+        (self.entry_end, self.is_restarted) = (None, true);
+        let set = options.working_set_of(transfer.profile(), transfer.source());
+        let has_room = [Term::ContentDecoder, Term::Decoder].into_iter().all(|term| lease.regrow(term, set.get(term)));
+        transfer.failure(if has_room { FailureKind::Restarted } else { FailureKind::Changed }, None)
+    }
+
     /// Gives the block being filled back to the lease.
     pub(crate) fn abort(&mut self, lease: &Lease) {
         self.decoders = None;
@@ -152,6 +169,7 @@ impl Decoders {
         transfer: &Transfer<F, C>,
         lease: &Lease,
         options: &Options,
+        is_restarted: bool,
     ) -> Result<Self, FailureKind> {
         let content = match transfer.encoding() {
             None => None,
@@ -176,7 +194,8 @@ impl Decoders {
                 // The body is cut off at `total`, so it holds no more entries than that.
                 let entries = u32::try_from(total / ZIP_ENTRY_BYTES_MIN + 1).unwrap_or(u32::MAX);
                 unpack.limits.entries_max = unpack.limits.entries_max.min(entries);
-                if unpack.format == Some(Format::Plain) {
+                // Where it began anew, there are blocks already.
+                if unpack.format == Some(Format::Plain) && !is_restarted {
                     lease.cap_blocks(total);
                 }
             }

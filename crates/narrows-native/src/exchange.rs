@@ -63,6 +63,10 @@ async fn run(pools: Arc<Pools>, request: Request) -> Result<Response<HttpBody>, 
         let proxied = pools.is_proxied(url.as_str());
         let sent = client.get(url).headers(headers).send().await;
         let response = sent.map_err(|error| HttpError::of(error, proxied))?;
+        if let Some(coding) = packed_transfer(&response) {
+            let text = format!("the transfer encoding {coding:?} is not supported");
+            return Err(HttpError::new(FetchErrorKind::Protocol, text));
+        }
         let Some(location) = location(&response) else { return Ok(convert(response, place)) };
         let url_now = response.url();
         let target = url_now.join(&location).map_err(|_| redirect("a redirect to a malformed address"))?;
@@ -122,6 +126,15 @@ fn headers(settings: &Settings, request: &Request, own: &[(String, String)]) -> 
 }
 
 /// Where the response sends its reader, if it does (RFC 9110, 15.4).
+/// A transfer coding other than `chunked`: the bytes would be stored packed, under a name that says otherwise.
+fn packed_transfer(response: &reqwest::Response) -> Option<String> {
+    let all = response.headers().get_all(header::TRANSFER_ENCODING);
+    let mut codings = all.iter().flat_map(|value| value.to_str().unwrap_or("unreadable").split(','));
+    let is_packed =
+        |name: &&str| !["", "chunked", "identity"].iter().any(|known| name.trim().eq_ignore_ascii_case(known));
+    codings.find(is_packed).map(|name| name.trim().to_owned())
+}
+
 fn location(response: &reqwest::Response) -> Option<String> {
     let follows = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let location = response.headers().get(header::LOCATION).filter(|_| follows)?;

@@ -17,6 +17,9 @@ use crate::protocol::Protocol;
 /// recommends no fewer than 100), for one more would wait unseen.
 const PLACES: usize = 100;
 
+/// Header fields of an answer; a head has no more than 8 KiB at first, and 400 KiB at most.
+const HEADERS_MAX: usize = 512;
+
 /// What clients are made of.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -72,6 +75,9 @@ fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
             .referer(false)
             .connect_timeout(settings.connect_timeout)
             .tcp_nodelay(true)
+            // What honest servers send and no new one should (RFC 9112, 5.2).
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_max_headers(HEADERS_MAX)
             // Soon, for a list may have thousands of hosts, and open files are few.
             .pool_idle_timeout(Duration::from_secs(2));
         match settings.protocol {

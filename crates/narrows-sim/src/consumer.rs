@@ -135,41 +135,49 @@ impl Consumers {
         let style = self.world.below(12);
         let mut bytes = Vec::new();
         let mut names = Vec::new();
-        let read = match style {
-            0 | 11 => {
-                let blocks = self.world.below(4);
-                for _ in 0..blocks {
-                    if !matches!(self.read_some(&mut delivery, &mut bytes, pause_max).await, Ok(true)) {
-                        break;
+        let read = loop {
+            let read = match style {
+                0 | 11 => {
+                    let blocks = self.world.below(4);
+                    for _ in 0..blocks {
+                        if !matches!(self.read_some(&mut delivery, &mut bytes, pause_max).await, Ok(true)) {
+                            break;
+                        }
+                    }
+                    if style == 0 && self.world.below(2) == 0 {
+                        return drop(delivery); // and whoever holds its memory for it must notice
+                    }
+                    let report = if style == 0 { delivery.cancel() } else { delivery.finish() };
+                    return self.done_with(number, &report, style == 11, None, None);
+                }
+                1 => {
+                    self.pause(pause_max).await;
+                    match delivery.collect(1 << (4 + self.world.below(16))).await {
+                        Ok(collected) => {
+                            assert!(collected.charged() >= collected.len() as u64);
+                            bytes.extend_from_slice(&collected);
+                            self.pause(pause_max).await;
+                            Ok(())
+                        }
+                        Err(failure) => Err(failure),
                     }
                 }
-                if style == 0 && self.world.below(2) == 0 {
-                    return drop(delivery); // and whoever holds its memory for it must notice
-                }
-                let report = if style == 0 { delivery.cancel() } else { delivery.finish() };
-                return self.done_with(number, &report, style == 11, None, None);
-            }
-            1 => {
-                self.pause(pause_max).await;
-                match delivery.collect(1 << (4 + self.world.below(16))).await {
-                    Ok(collected) => {
-                        assert!(collected.charged() >= collected.len() as u64);
-                        bytes.extend_from_slice(&collected);
-                        self.pause(pause_max).await;
-                        Ok(())
+                2..=3 => self.read_entries(&mut delivery, &mut bytes, &mut names, pause_max).await,
+                4 => self.collect_entries(&mut delivery, &mut bytes, &mut names).await,
+                _ => loop {
+                    match self.read_some(&mut delivery, &mut bytes, pause_max).await {
+                        Ok(true) => {}
+                        Ok(false) => break Ok(()),
+                        Err(failure) => break Err(failure),
                     }
-                    Err(failure) => Err(failure),
-                }
+                },
+            };
+            // What came is void: once more from the beginning.
+            if !read.as_ref().is_err_and(|failure| failure.kind == FailureKind::Restarted) {
+                break read;
             }
-            2..=3 => self.read_entries(&mut delivery, &mut bytes, &mut names, pause_max).await,
-            4 => self.collect_entries(&mut delivery, &mut bytes, &mut names).await,
-            _ => loop {
-                match self.read_some(&mut delivery, &mut bytes, pause_max).await {
-                    Ok(true) => {}
-                    Ok(false) => break Ok(()),
-                    Err(failure) => break Err(failure),
-                }
-            },
+            bytes.clear();
+            names.clear();
         };
         let names = (2..=4).contains(&style).then_some(names);
         if let Err(failure) = &read

@@ -128,6 +128,7 @@ impl WindowPlan {
             .idle_timeout(Duration::from_secs(5 + prng.below(25)))
             .min_rate(if healthy { 0 } else { prng.below(200) })
             .rate_period(Duration::from_secs(1 + prng.below(60)))
+            .restarts(prng.below(3) == 0)
             .not_found(if prng.below(2) == 0 { NotFound::Fail } else { NotFound::Skip })
             .unpack(unpacks.then(|| unpack_options(prng)))
             .block_bytes(1 << (6 + prng.below(8)))

@@ -34,7 +34,7 @@ use crate::{
     clock::{Clock, Timestamp},
     digest::Digests,
     failure::{Failure, FailureKind},
-    fetch::{ByteRange, Fetch, FetchError, Request},
+    fetch::{ByteRange, Fetch, FetchError, Profile, Request},
     hosts::{OpenBody, Permit},
     lease::Lease,
     ledger::Ledger,
@@ -85,10 +85,13 @@ pub(crate) struct Transfer<F: Fetch, C: Clock> {
     /// Whether the answer being received said how long it is, and what had come before it.
     has_length: bool,
     bytes_before: u64,
+    /// Whether the answer being received shows its own end.
+    is_chunked: bool,
     /// Failures that were followed by another try.
     retries: u32,
-    /// How often the source began anew because it had changed.
+    /// How often the source began anew because it had changed; and whether it has since bytes were taken.
     restarts: u32,
+    is_restarted: bool,
     requests: u32,
     /// The part being received, where bodies are drained.
     part: Part,
@@ -185,9 +188,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             is_plain: false,
             asked: None,
             has_length: false,
+            is_chunked: false,
             bytes_before: 0,
             retries: 0,
             restarts: 0,
+            is_restarted: false,
             requests: 0,
             part: Part::new(0),
             is_pieced: false,
@@ -229,6 +234,11 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.consumed += bytes as u64;
         self.pending.take(bytes);
+    }
+
+    /// Whether what was taken is void, for the content has changed; it is told once.
+    pub(crate) fn take_restart(&mut self) -> bool {
+        std::mem::take(&mut self.is_restarted)
     }
 
     /// The consumer wants nothing for now; idle time must not count.
@@ -283,7 +293,7 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         let declared = self.pinned.total.is_some() && !self.pinned.inferred;
         if source.md5.is_some() || source.sha256.is_some() {
             Proof::Expected
-        } else if source.size.is_none() && !declared {
+        } else if source.size.is_none() && !declared && !self.is_chunked {
             Proof::UnverifiedEnd
         } else if self.is_pieced {
             Proof::UnverifiedVersion
@@ -306,6 +316,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         }
         self.permit = None;
         self.pending.clear();
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        self.fetch.profile()
     }
 
     fn drains(&self) -> bool {

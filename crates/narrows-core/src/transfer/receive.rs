@@ -52,7 +52,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
                 return Step::Failed(kind, retry_after, None);
             }
         };
-        (self.has_length, self.bytes_before) = (head.length.is_some(), self.bytes_in);
+        (self.has_length, self.is_chunked) = (head.length.is_some(), head.chunked);
+        self.bytes_before = self.bytes_in;
         let is_decoded = head.decoded;
         let encoding = self.encoding_of(head);
         if self.received > 0 && (encoding != self.encoding || is_decoded != self.is_decoded) {
@@ -124,9 +125,10 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
         (same || compares).then(|| Box::new(Replay::of_body(self.received, compares)))
     }
 
-    /// The content is of another version: starts over if none of the old one has been handed out.
+    /// The content is of another version: starts over if none of the old one has been handed out, or if that can be
+    /// taken back.
     fn changed(&mut self) -> Step {
-        if self.consumed > 0 {
+        if self.consumed > 0 && !self.options.restarts {
             return FailureKind::Changed.into();
         }
         // A segment that succeeds starts a new row of failures; versions that take turns would for ever.
@@ -135,6 +137,8 @@ impl<F: Fetch, C: Clock> Transfer<F, C> {
             return FailureKind::Changed.into();
         }
         self.ledger.lock().stats.bytes_refetched += self.received;
+        self.is_restarted |= self.consumed > 0;
+        self.consumed = 0;
         self.forget();
         Step::Failed(FailureKind::BadRange("another version"), None, None)
     }
