@@ -1,6 +1,7 @@
 //! Sources from the command line or a list, read only as places come free.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs::File,
     io::{self, BufRead, BufReader, Read, Write},
@@ -11,7 +12,11 @@ use std::{
 };
 
 use futures_util::{Stream, StreamExt, stream};
-use narrows::{Source, source::BadLine};
+use narrows::{
+    Source,
+    source::{BadLine, parse_hex},
+};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::{exit::Usage, terminal::tell};
@@ -22,6 +27,8 @@ pub(crate) type Sources = Pin<Box<dyn Stream<Item = Line> + Send>>;
 
 /// Longest line of a list, in bytes; longer ones end the list, for it is none.
 const LINE_MAX: u64 = 64 << 10;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Sources handed over at once: waking another thread for each would cost more than a small file.
 const BATCH: usize = 64;
@@ -81,7 +88,13 @@ pub(crate) fn in_background(
     thread::spawn(move || {
         let mut send = |mut batch: Vec<Line>| {
             let own = batch.iter_mut().flatten().filter(|source| belongs(source));
-            own.for_each(|source| source.headers = headers.clone());
+            // A line's own headers come after those for all.
+            own.for_each(|source| {
+                source.headers = match source.headers.is_empty() {
+                    true => headers.clone(),
+                    false => headers.iter().chain(&*source.headers).cloned().collect(),
+                };
+            });
             sender.blocking_send(batch).is_ok()
         };
         if let Err(error) = read(&mut send) {
@@ -104,6 +117,13 @@ pub(crate) fn read_lines(
     send: &mut dyn FnMut(Vec<Line>) -> bool,
 ) -> io::Result<()> {
     let mut input = BufReader::with_capacity(8 << 10, input);
+    let begins = input.fill_buf()?;
+    if begins.starts_with(b"\xff\xfe") || begins.starts_with(b"\xfe\xff") {
+        return Err(io::Error::other("it is UTF-16: save the list as UTF-8"));
+    }
+    if begins.starts_with(BYTE_ORDER_MARK) {
+        input.consume(BYTE_ORDER_MARK.len());
+    }
     let mut batch = Vec::new();
     let mut line = Vec::new();
     loop {
@@ -121,14 +141,75 @@ pub(crate) fn read_lines(
         if length as u64 == LINE_MAX {
             return Err(io::Error::other(format!("a line of {LINE_MAX} bytes or more: is this a list?")));
         }
-        let source = Source::from_line(&String::from_utf8_lossy(&line));
+        let source = read_line(&String::from_utf8_lossy(&line));
         batch.extend(source.filter(|source| keep(source)));
     }
+}
+
+/// A line of its own form: JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonLine {
+    url: String,
+    name: Option<String>,
+    size: Option<u64>,
+    md5: Option<String>,
+    sha256: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+}
+
+fn read_line(line: &str) -> Option<Line> {
+    let line = line.trim();
+    if !line.starts_with('{') {
+        return Source::from_line(line);
+    }
+    let bad = |reason| Err(BadLine::new(line, reason));
+    let Ok(JsonLine { url, name, size, md5, sha256, headers }) = serde_json::from_str(line) else {
+        return Some(bad("JSON that is no source: it has \"url\", and may have name, size, md5, sha256 and headers"));
+    };
+    let mut source = Source::new(url);
+    (source.key, source.size, source.headers) = (name.map(Into::into), size, headers.into_iter().collect());
+    if let Some(digits) = md5 {
+        source.md5 = parse_hex(&digits);
+        if source.md5.is_none() {
+            return Some(bad("the MD5 is not 32 hexadecimal digits"));
+        }
+    }
+    if let Some(digits) = sha256 {
+        source.sha256 = parse_hex(&digits);
+        if source.sha256.is_none() {
+            return Some(bad("the SHA-256 is not 64 hexadecimal digits"));
+        }
+    }
+    Some(Ok(source))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_say_what_is_expected_in_either_form() {
+        let digits = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+        let words = read_line(&format!("http://h/a name=b size=5 sha256={digits}")).unwrap().unwrap();
+        let json = format!("{{\"url\": \"http://h/a\", \"name\": \"b\", \"size\": 5, \"sha256\": \"{digits}\"}}");
+        assert_eq!(format!("{words:?}"), format!("{:?}", read_line(&json).unwrap().unwrap()));
+        let with_header = read_line(r#"{"url": "http://h/a", "headers": {"X-Key": "k"}}"#).unwrap().unwrap();
+        assert_eq!(&*with_header.headers, [("X-Key".to_owned(), "k".to_owned())]);
+        let why = |line: &str| read_line(line).unwrap().unwrap_err().reason();
+        assert!(why("http://h/a # a note").contains("lines of their own"));
+        assert!(why("http://h/a b.csv").contains("%20"));
+        assert!(why("\"http://h/a\"").contains("quotes"));
+        assert!(why("http://h/a sha256=12").contains("64"));
+        assert!(why(r#"{"link": "http://h/a"}"#).contains("url"));
+    }
+
+    #[test]
+    fn lists_of_other_encodings_are_understood_or_named() {
+        assert_eq!(read(b"\xef\xbb\xbfhttp://h/a\r\n").0, ["http://h/a"]);
+        assert!(read(b"\xff\xfeh\0").1.unwrap_err().to_string().contains("UTF-8"));
+    }
 
     fn read(text: &[u8]) -> (Vec<String>, io::Result<()>) {
         let mut urls = Vec::new();

@@ -19,8 +19,8 @@ pub(crate) struct Chance {
     /// A bit for each, the latest lowest; set where it was a refusal.
     latest: u32,
     seen: u32,
-    /// The rate at which few were refused first.
-    rate: Option<f64>,
+    /// The highest rate at which some were refused, and how many of [`ANSWERS`].
+    reference: Option<(f64, u32)>,
     /// Refusals are taken for chance.
     is_chance: bool,
 }
@@ -39,16 +39,13 @@ impl Chance {
             self.is_chance = refused <= MANY;
             return self.is_chance;
         }
-        if refused * FEW > self.seen {
-            // From a bound that was far exceeded the way down is long, and few are refused at its end.
-            if refused > MANY / 2 {
-                self.rate = None;
-            }
-            return false;
+        let share = refused * ANSWERS / self.seen.max(1);
+        let (first, share_then) = *self.reference.get_or_insert((rate, share));
+        if rate > first {
+            self.reference = Some((rate, share));
         }
-        let first = *self.rate.get_or_insert(rate);
-        self.is_chance = knows_bound && rate * TIMES_LESS <= first;
-        self.is_chance || !knows_bound
+        self.is_chance = knows_bound && rate * TIMES_LESS <= first && share <= MANY && share * 2 >= share_then;
+        self.is_chance || (!knows_bound && refused * FEW <= self.seen)
     }
 }
 
@@ -90,8 +87,8 @@ mod tests {
         let mut chance = Chance::default();
         answer(&mut chance, 40);
         assert!(chance.explains(1000.0, false));
-        (0..20).for_each(|_| answer(&mut chance, 0));
-        assert!(!chance.explains(500.0, false));
+        (0..30).for_each(|_| answer(&mut chance, 0));
+        assert!(!chance.explains(2000.0, false));
         (0..3).for_each(|_| answer(&mut chance, 40));
         assert!(!chance.explains(5.0, true), "near the bound");
     }

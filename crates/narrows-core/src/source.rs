@@ -34,6 +34,9 @@ pub struct Source {
     pub position: Option<u64>,
 }
 
+/// Words of a line that are looked at; a line has fewer.
+const WORDS_MAX: usize = 8;
+
 impl Source {
     /// A source of which only the address is known.
     pub fn new(url: impl Into<Arc<str>>) -> Self {
@@ -76,7 +79,8 @@ impl Source {
         Self { position: Some(position), ..self }
     }
 
-    /// Reads a line of a list: an address, or `size md5 url` as in GDELT's master lists. A blank
+    /// Reads a line of a list: an address, which `name=`, `size=`, `md5=` and `sha256=` may follow (the name is its
+    /// [`key`](Self::key)), or `size md5 url` as in GDELT's master lists. A blank
     /// line or one that starts with `#` is `None`.
     ///
     /// ```
@@ -86,6 +90,9 @@ impl Source {
     /// let source = Source::from_line(line).expect("not blank").expect("well-formed");
     /// assert_eq!(&*source.url, "http://data.gdeltproject.org/a.zip");
     /// assert_eq!(source.size, Some(150_383));
+    /// let line = "http://h/a.csv name=b.csv size=5 sha256=2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    /// let source = Source::from_line(line).expect("not blank").expect("well-formed");
+    /// assert_eq!((source.key.as_deref(), source.size), (Some("b.csv"), Some(5)));
     /// assert!(Source::from_line("# a comment").is_none());
     /// assert!(Source::from_line("12 nonsense").expect("not blank").is_err());
     /// ```
@@ -94,13 +101,32 @@ impl Source {
         if line.is_empty() || line.starts_with('#') {
             return None;
         }
-        let mut words = line.split_ascii_whitespace();
-        let parsed = match (words.next(), words.next(), words.next(), words.next()) {
-            (Some(url), None, ..) => Ok(Self::new(url)),
-            (Some(size), Some(md5), Some(url), None) => Self::from_master(size, md5, url),
+        let words: Vec<&str> = line.split_ascii_whitespace().take(WORDS_MAX).collect();
+        let parsed = match words[..] {
+            [url, ..] if url.starts_with(['"', '\'']) => Err("an address in quotes: take them off"),
+            [url] => Ok(Self::new(url)),
+            [size, md5, url] if !size.contains("://") => Self::from_master(size, md5, url),
+            [url, ref more @ ..] if url.contains("://") => {
+                more.iter().try_fold(Self::new(url), |source, word| source.with_word(word))
+            }
             _ => Err("neither an address nor `size md5 url`"),
         };
         Some(parsed.map_err(|reason| BadLine::new(line, reason)))
+    }
+
+    /// Adds what a word behind an address says.
+    fn with_word(self, word: &str) -> Result<Self, &'static str> {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        Ok(match name {
+            "name" if !value.is_empty() => self.key(value),
+            "size" => self.size(value.parse().map_err(|_| "the size is not a number")?),
+            "md5" => self.md5(parse_hex(value).ok_or("the MD5 is not 32 hexadecimal digits")?),
+            "sha256" => self.sha256(parse_hex(value).ok_or("the SHA-256 is not 64 hexadecimal digits")?),
+            _ => {
+                return Err("behind an address there may be name=, size=, md5= and sha256=; \
+                            notes have lines of their own that begin with #, a space in an address is %20");
+            }
+        })
     }
 
     fn from_master(size: &str, md5: &str, url: &str) -> Result<Self, &'static str> {

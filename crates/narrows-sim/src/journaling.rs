@@ -141,14 +141,13 @@ impl Runs {
 
     /// One run, of so many steps at most; gives what was done before it.
     fn run(&mut self, steps: u64) -> Result<u64, String> {
-        let mut journal = if self.disk.log.is_empty() {
-            Journal::new(1)
+        let (mut journal, is_whole) = if self.disk.log.is_empty() {
+            (Journal::new(1), false)
         } else {
             let (found, torn) = Journal::recover(&self.disk.log, 1).map_err(|error| error.to_string())?;
-            self.disk.log.truncate(self.disk.log.len() - torn as usize);
-            found
+            (found, torn == 0)
         };
-        if self.disk.log.is_empty() {
+        if !is_whole {
             self.renew(&mut journal);
         }
         let before = journal.done_count();

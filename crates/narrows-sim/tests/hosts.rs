@@ -308,15 +308,15 @@ fn a_bound_on_bodies_at_once_is_found_and_kept() {
 
 #[test]
 fn refusals_by_chance_are_no_bound() {
-    for (by_chance, round_trip) in [(2, 20), (5, 20), (5, 2), (8, 50)] {
+    for (by_chance, round_trip) in [(2, 20), (5, 20), (5, 2), (8, 50), (20, 20)] {
         for status in [429, 503] {
             let round_trip = Duration::from_millis(round_trip);
             let manner = Manner { by_chance, refuses_with: status, round_trip, ..FAST };
             let ran = run(one(manner), files("a", 5000), Options::new());
             let best = run(one(Manner { by_chance: 0, ..manner }), files("a", 5000), Options::new());
             assert_eq!(ran.stats.done, 5000, "{by_chance} %: {:?}", ran.stats);
-            // Some seconds go until it is known.
-            let most = 1.2 * best.seconds + 6.0;
+            // Some seconds go until it is known; and a fifth of the requests waits for its next turn.
+            let most = 1.4 * best.seconds + 10.0;
             assert!(ran.seconds <= most, "{by_chance} % at {round_trip:?}, {status}: {} s, {most} may be", ran.seconds);
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use narrows::Source;
 use narrows_jobs::{
     calendar::Day,
-    names::{Known, Layout, Naming, Place},
+    names::{Known, Layout, Naming, Place, is_contained},
 };
 
 /// Decides the places of sources.
@@ -33,6 +33,13 @@ impl Places {
 
     /// Where the files of a source go; `index` is its place in the list.
     pub(crate) fn of(&self, index: u64, source: &Source) -> io::Result<Place> {
+        // A name that the list gives, unless a layout says where that goes.
+        if let (Some(name), Self::Named(_) | Self::Streamed(_)) = (&source.key, self) {
+            if !is_contained(name) {
+                return Err(io::Error::other(format!("the name {name:?} would leave the output directory")));
+            }
+            return Ok(Place { path: name.to_string(), folder: name.to_string(), alone: None });
+        }
         Ok(match self {
             Self::Named(naming) => naming.place(index, &source.url),
             Self::Streamed(naming) => naming.lock().unwrap_or_else(PoisonError::into_inner).place(index, &source.url),

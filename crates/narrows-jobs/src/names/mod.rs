@@ -7,10 +7,13 @@
 //! * `address.rs`: an address, taken apart.
 //! * `naming.rs`: names by what tells the sources of a list apart.
 //! * `layout.rs`: names by a pattern.
+//! * `glob.rs`: addresses by a pattern.
 
 mod address;
+mod glob;
 mod layout;
 mod naming;
 
+pub use glob::glob;
 pub use layout::{Known, Layout, LayoutError};
 pub use naming::{EXACT_MAX, Naming, Place, is_contained, name_of, unpacked};

@@ -168,6 +168,9 @@ impl Naming {
         let mut values: [Vec<u64>; 4] = Default::default();
         let (mut stems, mut archives) = (Vec::new(), Vec::new());
         each_source(&mut |source| {
+            if source.key.is_some() {
+                return; // named by the list
+            }
             let address = Address::of(&source.url);
             for (values, level) in values.iter_mut().zip([Level::Name, Level::Path, Level::Query, Level::Hash]) {
                 values.push(value(&naming.path(&address, level, 0)));
@@ -195,7 +198,9 @@ impl Naming {
         let each_path = |each: &mut dyn FnMut(&Source, &str)| {
             let mut index = 0;
             each_source(&mut |source| {
-                each(source, &self.place(index, &source.url).path);
+                if source.key.is_none() {
+                    each(source, &self.place(index, &source.url).path);
+                }
                 index += 1;
             });
         };
