@@ -129,3 +129,52 @@ fn tables_of_one_name_have_places_of_their_own() {
         "{stderr}"
     );
 }
+
+#[test]
+fn lists_and_patterns_say_what_is_fetched_and_checked() {
+    let served = server();
+    let scratch = tempfile::tempdir().unwrap();
+    let (list, out) = (scratch.path().join("list"), scratch.path().join("out"));
+    let right = "6a50dc8584134c7de537c0052ff6d236bf874355e050c90523e0c5ff2a543a28"; // of "/a"
+    let lines = [
+        format!("\u{feff}{} name=deep/er.csv", served.url("/x")),
+        format!("{{\"url\": \"{}\", \"name\": \"y\"}}", served.url("/y?token=secret")),
+        format!("{} sha256={right}", served.url("/b")),
+        format!("{} name=../up", served.url("/z")),
+        format!("{} # a note", served.url("/w")),
+    ];
+    fs::write(&list, lines.join("\r\n")).unwrap();
+    let (status, summary, stderr) = get(&["-i", list.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!((status, summary["done"].as_u64(), summary["failed"].as_u64()), (1, Some(2), Some(3)), "{stderr}");
+    for what in ["sha256 is", "would leave the output directory", "lines of their own"] {
+        assert!(stderr.contains(what), "{what}: {stderr}");
+    }
+    assert_eq!(files(&out), ["deep/er.csv", "y"]);
+
+    // What would be fetched, and nothing is.
+    let before = served.requests().len();
+    let pattern = served.url("/day[08-11].csv");
+    let fixed = ["get", "--glob", &pattern, "--out", out.to_str().unwrap()];
+    let dry = narrows(&[&fixed[..], &["--dry-run"]].concat()).output().unwrap();
+    let text = String::from_utf8(dry.stdout).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains("/day08.csv -> ") && text.contains("out/day11.csv"), "{text}");
+    assert_eq!(served.requests().len(), before);
+    assert!(narrows(&fixed).output().unwrap().status.success());
+    let dry = narrows(&[&fixed[..], &["--dry-run"]].concat()).output().unwrap();
+    assert!(dry.stdout.is_empty() && String::from_utf8(dry.stderr).unwrap().contains("4 are done"));
+
+    // A list of checksums is checked by name.
+    let sums = scratch.path().join("SHA256SUMS");
+    fs::write(&sums, format!("{right}  a\n{right} *b\n")).unwrap();
+    let urls = [served.url("/a"), served.url("/b")];
+    let all = ["--checksums", sums.to_str().unwrap(), "--discard", &urls[0], &urls[1]];
+    let (status, summary, stderr) = get(&all);
+    assert_eq!((status, summary["done"].as_u64(), summary["failed"].as_u64()), (1, Some(1), Some(1)), "{stderr}");
+    let quiet = narrows(&["-q", "get", &urls[0], "--discard"]).output().unwrap();
+    assert_eq!(quiet.status.code(), Some(2), "options stand behind the command");
+    let quiet = narrows(&[&urls[0], "-q", "--discard"]).output().unwrap();
+    assert!(quiet.status.success() && quiet.stdout.is_empty() && quiet.stderr.is_empty());
+    let told = narrows(&[&urls[0], "-v", "-o", "-"]).output().unwrap();
+    assert!(String::from_utf8(told.stderr).unwrap().contains("done http"));
+}

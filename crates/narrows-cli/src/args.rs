@@ -16,6 +16,7 @@ use crate::{
     limits::{Limit, MemoryLimit, budget, limit, memory_limit},
     politeness::PolitenessArgs,
     rerun::Exists,
+    terminal::tell,
     units::{duration, size},
 };
 
@@ -27,6 +28,15 @@ pub(crate) struct GetArgs {
     /// A list of addresses, read as places come free; - is stdin
     #[arg(long, short = 'i', value_name = "FILE")]
     pub(crate) list: Option<PathBuf>,
+    /// Take [01-31] in an address for every number of it
+    #[arg(long)]
+    pub(crate) glob: bool,
+    /// Check files by this list of checksums (SHA256SUMS, MD5SUMS, .CHECKSUM): lines of digest and name
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checksums: Option<PathBuf>,
+    /// Say what would be fetched and where it would go, and fetch nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Unpack zip, gzip and zstd; what is in none of them passes as it is
     #[arg(long)]
     pub(crate) unpack: bool,
@@ -157,6 +167,12 @@ pub(crate) struct TransferArgs {
     /// Trust the authorities in this PEM file, too
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
+    /// What to call oneself [default: narrows/VERSION]
+    #[arg(long, short = 'A', value_name = "NAME")]
+    pub(crate) user_agent: Option<String>,
+    /// Accept any certificate: whoever is on the way can read and change everything
+    #[arg(long, short = 'k')]
+    pub(crate) insecure: bool,
     /// Speak HTTP/2 to https:// origins that offer it; HTTP/1.1 is spoken otherwise
     #[arg(long)]
     pub(crate) http2: bool,
@@ -185,6 +201,12 @@ pub(crate) struct ReportingArgs {
     /// Progress on stderr
     #[arg(long, default_value = "auto")]
     pub(crate) progress: ProgressArg,
+    /// Neither progress nor a summary
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// A line on stderr for each source that ends
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Write every second what the process takes and how fast that grows, as JSON lines; - is stderr
     #[arg(long, value_name = "FILE")]
     pub(crate) watch_memory: Option<PathBuf>,
@@ -368,6 +390,12 @@ pub(crate) struct NaiveArgs {
     pub(crate) limit: usize,
 }
 
+impl ReportingArgs {
+    pub(crate) fn progress(&self) -> ProgressArg {
+        if self.quiet { ProgressArg::None } else { self.progress }
+    }
+}
+
 /// Transfers at once where nothing is said.
 const LIMIT: u32 = 10;
 
@@ -402,6 +430,9 @@ impl TransferArgs {
 
     /// The client for at most so many transfers at once.
     pub(crate) fn client(&self, transfers: usize, options: &Options) -> Result<ClientOptions, Usage> {
+        if self.insecure {
+            tell(format_args!("narrows: --insecure: certificates are not checked, so nothing that comes is safe"));
+        }
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| Usage::at(path, &error));
         let protocol = match (self.http2, self.http2_prior_knowledge) {
             (_, true) => Protocol::Http2PriorKnowledge,
@@ -417,6 +448,8 @@ impl TransferArgs {
                 ),
             )
             .connect_timeout(self.connect_timeout)
+            .user_agent(self.user_agent.clone())
+            .accepts_any_certificate(self.insecure)
             .compressed(self.compressed)
             .authorities(self.cacert.as_ref().map(read).transpose()?.unwrap_or_default()))
     }

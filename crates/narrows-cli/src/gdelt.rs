@@ -71,6 +71,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
             list,
             aside: 0,
             tables: None,
+            total: None,
             min_free,
             rerun: None,
         },

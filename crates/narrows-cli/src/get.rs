@@ -2,22 +2,24 @@
 
 use std::{
     fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::StreamExt;
-use narrows::Source;
+use narrows::{Source, text::printable};
 use narrows_jobs::{
     calendar::Day,
-    names::{Layout, Naming},
+    names::{Layout, Naming, glob},
 };
 use narrows_tables::Schema;
 use sha2::{Digest, Sha256};
 
 use crate::{
     args::{GetArgs, PlaceArgs},
+    checksums::Checksums,
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list,
@@ -25,9 +27,14 @@ use crate::{
     rerun::{JournalPlan, Rerun},
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
+    terminal::tell,
 };
 
-pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
+pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
+    if get.glob {
+        get.urls = expand(&get.urls)?;
+    }
+    let checksums = Arc::new(get.checksums.as_deref().map_or(Ok(Checksums::default()), Checksums::read)?);
     if get.urls.is_empty() && get.list.is_none() {
         return Err(Usage::new("nothing to do: name URLs, or a list with --list FILE".into()));
     }
@@ -40,12 +47,20 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
     }
     let finite = get.list.as_deref().is_none_or(Path::is_file);
     let unpacks = get.unpack || get.tables.schema.is_some();
+    sources = Box::pin(sources.map({
+        let checksums = checksums.clone();
+        move |line| line.map(|source| checksums.expect(source))
+    }));
     let (output, places) = output(&get, unpacks)?;
+    let total = match &get.list {
+        None => Some(get.urls.len() as u64),
+        Some(_) => places.as_ref().and_then(|places| places.count()),
+    };
     let mut rerun = None;
     if let (Some(places), Output::Directory(directory, _)) = (&places, &output) {
         sources = numbered(sources, places.clone());
         if get.tables.schema.is_none() {
-            let plan = journal_plan(&get)?;
+            let plan = journal_plan(&get, checksums)?;
             let own = Rerun::new(directory.clone(), places.clone(), get.places.exists, get.unpack, plan);
             let own = Arc::new(own);
             rerun = Some(own.clone());
@@ -76,6 +91,9 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
         };
         return table_job::run(job, &get.tables.rows, get.transfers, &get.reporting);
     }
+    if get.dry_run {
+        return dry_run(sources, &output, rerun.as_deref());
+    }
     if get.tables.rows.rejected.is_some() {
         return Err(Usage::new("--rejected is for tables: say which with --schema".into()));
     }
@@ -94,6 +112,7 @@ pub(crate) fn run(get: GetArgs) -> Result<Exit, Usage> {
             list: get.list,
             aside: 0,
             tables: None,
+            total,
             min_free,
             rerun,
         },
@@ -154,7 +173,7 @@ fn each_source(get: &GetArgs) -> impl Fn(&mut dyn FnMut(&Source)) + Send + Sync 
 }
 
 /// Where the journal is, if one is kept.
-fn journal_plan(get: &GetArgs) -> Result<Option<JournalPlan>, Usage> {
+fn journal_plan(get: &GetArgs, checksums: Arc<Checksums>) -> Result<Option<JournalPlan>, Usage> {
     let PlaceArgs { layout, mirror, journal, no_journal, .. } = &get.places;
     let wants = !no_journal && (journal.is_some() || get.sink.out.is_some());
     if !wants || get.list.as_deref().is_some_and(|list| !list.is_file()) {
@@ -180,7 +199,56 @@ fn journal_plan(get: &GetArgs) -> Result<Option<JournalPlan>, Usage> {
         }
         (path, _) => path.clone().unwrap_or_default(),
     };
-    Ok(Some(JournalPlan { path, job, each_source: Box::new(each_source(get)) }))
+    let each = each_source(get);
+    let each_source = Box::new(move |line: &mut dyn FnMut(&Source)| {
+        each(&mut |source| line(&checksums.expect(source.clone())));
+    });
+    Ok(Some(JournalPlan { path, job, each_source }))
+}
+
+/// Addresses that may stand for many; more of them than a list should have are none.
+fn expand(patterns: &[String]) -> Result<Vec<String>, Usage> {
+    const MOST: usize = 1_000_000;
+    let mut urls = Vec::new();
+    for pattern in patterns {
+        urls.extend(glob(pattern).map_err(|error| Usage::new(format!("--glob: {error}")))?.take(MOST + 1));
+    }
+    match urls.len() > MOST {
+        true => Err(Usage::new(format!("--glob: these are more than {MOST} addresses; write a list"))),
+        false => Ok(urls),
+    }
+}
+
+/// Says what would be fetched, and where it would go.
+fn dry_run(sources: list::Sources, output: &Output, rerun: Option<&Rerun>) -> Result<Exit, Usage> {
+    if let Some(rerun) = rerun
+        && rerun.has_journal()
+        && let Some(journal) = rerun.journal()?
+    {
+        rerun.begin(journal, None);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let mut stdout = io::stdout().lock();
+    let (mut sources, mut count) = (sources, 0_u64);
+    while let Some(line) = runtime.block_on(sources.next()) {
+        count += 1;
+        let text = match line {
+            Err(bad) => format!("{}: {bad}", bad.line()),
+            Ok(source) => match output {
+                Output::Directory(directory, places) => match places.of(source.position.unwrap_or_default(), &source) {
+                    Ok(place) => format!("{} -> {}", source.public_url(), directory.join(place.path).display()),
+                    Err(error) => format!("{}: {error}", source.public_url()),
+                },
+                _ => source.public_url(),
+            },
+        };
+        if writeln!(stdout, "{}", printable(&text)).is_err() {
+            return Ok(Exit::Success); // whoever read it has gone
+        }
+    }
+    let already = rerun.map_or(0, Rerun::already);
+    tell(format_args!("narrows: --dry-run: {count} would be fetched, {already} are done"));
+    Ok(Exit::Success)
 }
 
 /// Sources with their place in the list.

@@ -21,8 +21,9 @@ use narrows::{
 };
 
 use crate::{
-    args::{ProgressArg, ReportingArgs, SummaryArg},
+    args::{ReportingArgs, SummaryArg},
     consume::{Context, consume},
+    descriptors,
     exit::{Exit, Usage},
     interrupts,
     journal::Keeper,
@@ -54,6 +55,8 @@ pub(crate) struct Job {
     pub(crate) client: ClientOptions,
     pub(crate) budget: Budget,
     pub(crate) output: Output,
+    /// How many sources there are, if that is known.
+    pub(crate) total: Option<u64>,
     /// The list, if it is a file.
     pub(crate) list: Option<PathBuf>,
     /// Of the budget, what is set aside for what consumers hold.
@@ -84,7 +87,7 @@ pub(crate) struct Ended {
 
 pub(crate) fn run(job: Job, reporting: &ReportingArgs) -> Result<Exit, Usage> {
     let watch = Watch::open(reporting.watch_memory.as_deref())?;
-    run_driven(reporting, drive(job, reporting.report.clone(), reporting.progress, watch))
+    run_driven(reporting, drive(job, reporting.clone(), watch))
 }
 
 /// Runs what drives a job, prints the summary, and says how the command ends.
@@ -118,7 +121,9 @@ pub(crate) fn run_driven(
         elapsed_ms: millis(started.elapsed()),
         ..recorder.summary()
     };
-    print(&summary, reporting.summary, to_stdout);
+    if !reporting.quiet {
+        print(&summary, reporting.summary, to_stdout);
+    }
     for (what, result) in [("report", written), ("journal", kept)] {
         if let Err(error) = result {
             tell(format_args!("narrows: the {what} could not be written, so nothing more was begun: {error}"));
@@ -153,10 +158,12 @@ fn print(summary: &Summary, how: SummaryArg, stdout_is_data: bool) {
     }
 }
 
-async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch) -> Result<Ended, Usage> {
-    let Job { sources, finite, options, guard, client, budget, output, list, aside, tables, min_free, rerun } = job;
+async fn drive(job: Job, reporting: ReportingArgs, watch: Watch) -> Result<Ended, Usage> {
+    let Job { sources, finite, options, guard, client, budget, output, total, list, aside, tables, min_free, rerun } =
+        job;
     // What has gone to stdout cannot be taken back.
     let options = options.guard(guard.clone()).restarts(!matches!(output, Output::Stdout));
+    descriptors::check(options.limit);
     let (client, clock) = (Client::new(client)?, DefaultClock::new());
     let (spare, _held) = match aside {
         0 => (budget.clone(), None),
@@ -177,12 +184,12 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     let cancelled = interrupts::heed(handle.clone())?;
     let journal = rerun.as_ref().map_or(Ok(None), |rerun| tokio::task::block_in_place(|| rerun.journal()))?;
     let continues = journal.as_ref().is_some_and(|journal| journal.is_continued);
-    let recorder = Arc::new(Recorder::new(report.as_deref(), list.as_deref(), continues)?);
-    let sink = output.open(report.as_deref(), journal.clone(), min_free)?;
+    let recorder = Arc::new(Recorder::new(&reporting, list.as_deref(), continues)?);
+    let sink = output.open(reporting.report.as_deref(), journal.clone(), min_free)?;
     let keeper = journal.zip(rerun.clone()).map(|(journal, rerun)| {
         let window = handle.clone();
         let keeper = Arc::new(Keeper::start(journal.clone(), recorder.clone(), move || window.cancel()));
-        rerun.begin(journal, recorder.clone(), keeper.clone());
+        rerun.begin(journal, Some((recorder.clone(), keeper.clone())));
         keeper
     });
     window = window.observed_by(Told { recorder: recorder.clone(), window: handle.clone(), keeper: keeper.clone() });
@@ -221,8 +228,10 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
         tokio::time::sleep(HINT_AFTER).await;
         hinted = hint(&handle, needed);
     };
+    let how = reporting.progress();
+    let already = || rerun.as_ref().map_or(0, |rerun| rerun.already());
     // Progress is shown until the work is done.
-    let shown = join3(progress::show(handle.clone(), how), watch.run(handle.clone()), early);
+    let shown = join3(progress::show(handle.clone(), how, total, already), watch.run(handle.clone()), early);
     select(pin!(work), pin!(shown)).await;
     progress::clear(how);
     if !hinted {
@@ -236,7 +245,7 @@ async fn drive(job: Job, report: Option<PathBuf>, how: ProgressArg, watch: Watch
     }
     let stats = window.stats();
     drop((window, context)); // and with it what is left in the staging directory
-    let already = rerun.map_or(0, |rerun| rerun.already());
+    let already = already();
     let (stopped, bars) = (is_full.then_some(Exit::StorageFailed), None);
     Ok(Ended { recorder, guard, stats, budget, to_stdout, interrupted, stopped, bars, tables, already, keeper })
 }

@@ -3,9 +3,11 @@
 
 mod args;
 mod bars;
+mod checksums;
 mod cli;
 mod consume;
 mod demo;
+mod descriptors;
 mod exit;
 mod gdelt;
 mod get;
@@ -52,6 +54,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 static SETTINGS: &[u8; 84] = b"narenas:1,dirty_decay_ms:200,muzzy_decay_ms:0,tcache:true,oversize_threshold:262144\0";
 
 fn main() -> ExitCode {
+    descriptors::raise();
     let mut arguments: Vec<_> = std::env::args_os().collect();
     // An address is no command: it is what `get` takes.
     if arguments.get(1).is_some_and(|first| first.to_string_lossy().contains("://")) {

@@ -15,6 +15,7 @@ use narrows::{
 };
 
 use crate::{
+    args::ReportingArgs,
     exit::Usage,
     journal::Keeper,
     report_file::{Line, ReportFile},
@@ -36,6 +37,8 @@ struct State {
     report_error: Option<io::Error>,
     steerings: u64,
     summary: Summary,
+    /// Each end is told.
+    is_verbose: bool,
 }
 
 #[derive(Default)]
@@ -49,10 +52,10 @@ struct Found {
 
 impl Recorder {
     /// Begins a report, or goes on with that of a run before: `continues`.
-    pub(crate) fn new(report: Option<&Path>, list: Option<&Path>, continues: bool) -> Result<Self, Usage> {
-        let report = report.map(|report| ReportFile::open(report, list, continues)).transpose()?;
-        let (found, summary) = (HashMap::new(), Summary::default());
-        Ok(Self(Mutex::new(State { report, found, report_error: None, steerings: 0, summary })))
+    pub(crate) fn new(how: &ReportingArgs, list: Option<&Path>, continues: bool) -> Result<Self, Usage> {
+        let report = how.report.as_deref().map(|report| ReportFile::open(report, list, continues)).transpose()?;
+        let (found, summary, is_verbose) = (HashMap::new(), Summary::default(), how.verbose);
+        Ok(Self(Mutex::new(State { report, found, report_error: None, steerings: 0, summary, is_verbose })))
     }
 
     /// Notes what the consumer of a source has found: line feeds, and last lines without one.
@@ -117,6 +120,10 @@ impl Recorder {
         summary.bytes_out += report.bytes_out;
         summary.entries += report.entries;
         summary.lines += lines;
+        if state.is_verbose && error.is_none() {
+            let place = path.as_ref().map_or(String::new(), |path| format!(" -> {path}"));
+            tell(format_args!("{} {}{place}", report.outcome.name(), report.url));
+        }
         if state.report.is_some() {
             let line = Line {
                 index: report.position.unwrap_or(report.index),

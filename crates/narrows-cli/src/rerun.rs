@@ -64,8 +64,8 @@ pub(crate) struct Rerun {
 /// What there is from the job's beginning on.
 struct Opened {
     journal: Arc<JournalFile>,
-    recorder: Arc<Recorder>,
-    keeper: Arc<Keeper>,
+    /// None of these where only what would be done is asked.
+    kept_by: Option<(Arc<Recorder>, Arc<Keeper>)>,
 }
 
 impl Rerun {
@@ -77,6 +77,11 @@ impl Rerun {
         plan: Option<JournalPlan>,
     ) -> Self {
         Self { root, places, exists, unpacks, plan, opened: OnceLock::new(), already: AtomicU64::default() }
+    }
+
+    /// Whether a run before has left a journal.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.path.is_file())
     }
 
     /// Opens the journal, if one is kept, and compares the list with it.
@@ -94,9 +99,9 @@ impl Rerun {
         Ok(Some(Arc::new(journal)))
     }
 
-    /// From here on sources may be asked for.
-    pub(crate) fn begin(&self, journal: Arc<JournalFile>, recorder: Arc<Recorder>, keeper: Arc<Keeper>) {
-        let _ = self.opened.set(Opened { journal, recorder, keeper });
+    /// From here on sources may be asked for. What a run before has done is told to these.
+    pub(crate) fn begin(&self, journal: Arc<JournalFile>, kept_by: Option<(Arc<Recorder>, Arc<Keeper>)>) {
+        let _ = self.opened.set(Opened { journal, kept_by });
     }
 
     /// Sources that were not asked for, because they are there.
@@ -127,13 +132,15 @@ impl Rerun {
 
     /// Whether a run before has done it, by the journal.
     fn is_known(&self, position: u64, source: &Source) -> bool {
-        let Some(Opened { journal, recorder, keeper }) = self.opened.get() else { return false };
+        let Some(Opened { journal, kept_by }) = self.opened.get() else { return false };
         if journal.is_done(position) {
             return self.unpacks || self.is_there(position, source);
         }
         let Some(path) = journal.named_before(position, &self.root) else { return false };
-        recorder.done_before(position, source, &path);
-        keeper.note(position, line_id(source));
+        if let Some((recorder, keeper)) = kept_by {
+            recorder.done_before(position, source, &path);
+            keeper.note(position, line_id(source));
+        }
         true
     }
 

@@ -69,7 +69,21 @@ pub(crate) fn run(
     let (output, tables) = (Output::Tables(directory, rules.clone()), Some(rules));
     let sources = Box::pin(sources);
     run_job(
-        Job { sources, finite, options, guard, client, budget, output, list, aside, tables, min_free, rerun: None },
+        Job {
+            sources,
+            finite,
+            options,
+            guard,
+            client,
+            budget,
+            output,
+            list,
+            aside,
+            tables,
+            total: None,
+            min_free,
+            rerun: None,
+        },
         reporting,
     )
 }

@@ -31,6 +31,12 @@ pub(crate) fn clear() {
     let _ = write!(io::stderr(), "\r\x1b[K");
 }
 
+/// How wide the terminal of stderr is.
+pub(crate) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stderr()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Whether stderr is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()

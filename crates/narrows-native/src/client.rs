@@ -50,6 +50,10 @@ pub struct ClientOptions {
     pub compressed: bool,
     /// Certificates of further authorities, PEM.
     pub authorities: Vec<u8>,
+    /// What the client calls itself. Default `narrows/` and its version.
+    pub user_agent: Option<String>,
+    /// Whether any certificate will do: whoever is on the way can then read and change everything. Default `false`.
+    pub accepts_any_certificate: bool,
 }
 
 impl Default for ClientOptions {
@@ -61,6 +65,8 @@ impl Default for ClientOptions {
             redirects_max: 10,
             compressed: false,
             authorities: Vec::new(),
+            user_agent: None,
+            accepts_any_certificate: false,
         }
     }
 }
@@ -78,6 +84,8 @@ impl ClientOptions {
         redirects_max: [u32],
         compressed: [bool],
         authorities: [into Vec<u8>],
+        user_agent: [into Option<String>],
+        accepts_any_certificate: [bool],
     }
 }
 
@@ -126,6 +134,8 @@ impl Client {
             redirects_max: options.redirects_max,
             compressed: options.compressed,
             authorities,
+            user_agent: options.user_agent,
+            accepts_any_certificate: options.accepts_any_certificate,
         };
         Ok(Self { pools: Arc::new(Pools::new(settings).map_err(BuildError::of)?) })
     }

@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) redirects_max: u32,
     pub(crate) compressed: bool,
     pub(crate) authorities: Vec<Certificate>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) accepts_any_certificate: bool,
 }
 
 /// The connections of a client.
@@ -68,7 +70,8 @@ impl Pools {
 fn build(settings: &Settings) -> Result<reqwest::Client, reqwest::Error> {
     let builder = || {
         let builder = reqwest::Client::builder()
-            .user_agent(concat!("narrows/", env!("CARGO_PKG_VERSION")))
+            .user_agent(settings.user_agent.as_deref().unwrap_or(concat!("narrows/", env!("CARGO_PKG_VERSION"))))
+            .tls_danger_accept_invalid_certs(settings.accepts_any_certificate)
             // Followed, retried and timed in the core, or here by hand.
             .redirect(redirect::Policy::none())
             .retry(retry::never())

@@ -135,7 +135,7 @@ fn resume(place: &Place, rules: &Rules, of: &str, mut files: Vec<File>) -> Resul
 }
 
 async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Usage> {
-    let (options, rules) = (options(&bars), rules(&bars));
+    let (options, rules, total) = (options(&bars), rules(&bars), Some(files.len() as u64));
     let policy = match bars.checksum {
         Some(policy) => policy,
         None if bars.symbol.is_some() => ChecksumPolicy::Require,
@@ -168,7 +168,7 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
     let handle = window.handle();
     // From here on an interrupt ends the job in order; so nothing is on the disk before.
     let cancelled = interrupts::heed(handle.clone())?;
-    let recorder = Arc::new(Recorder::new(bars.reporting.report.as_deref(), bars.list.as_deref(), false)?);
+    let recorder = Arc::new(Recorder::new(&bars.reporting, bars.list.as_deref(), false)?);
     window.observe(Told { recorder: recorder.clone(), window: handle.clone(), keeper: None });
     let rejected = bars.rows.rejected.as_deref();
     let mut output = BarOutput::open(&place, &rules.thresholds, &kept, rejected, recorder.clone())?;
@@ -185,13 +185,13 @@ async fn drive(bars: BarsArgs, of: String, files: Vec<File>) -> Result<Ended, Us
             _ => {}
         };
         let work = pin!(run_job(&mut window, &expected, &mut pipeline, &mut output, tell_of));
-        let shown = progress::show(handle.clone(), bars.reporting.progress);
+        let shown = progress::show(handle.clone(), bars.reporting.progress(), total, || 0);
         match select(work, pin!(join(shown, watch.run(handle.clone())))).await {
             Either::Left((ended, _)) => ended,
             Either::Right((_, work)) => work.await,
         }
     };
-    progress::clear(bars.reporting.progress);
+    progress::clear(bars.reporting.progress());
     let stopped = match &ended {
         Ok(()) | Err(Stopped::Cancelled) => None,
         Err(Stopped::File(..)) => Some(Exit::SomeFailed), // told by its outcome

@@ -24,6 +24,14 @@ pub(crate) enum Places {
 }
 
 impl Places {
+    /// Sources of the list, where it was read for their names.
+    pub(crate) fn count(&self) -> Option<u64> {
+        match self {
+            Self::Named(naming) => naming.count(),
+            Self::Streamed(_) | Self::Layout { .. } | Self::One(_) => None,
+        }
+    }
+
     /// A source of a streamed list, in the list's order.
     pub(crate) fn note(&self, index: u64, source: &Source) {
         if let Self::Streamed(naming) = self {

@@ -73,6 +73,8 @@ pub struct Naming {
     counted: Counted,
     /// Folders that all addresses begin with, the host first.
     common: Vec<String>,
+    /// Sources of the list, where it was read.
+    count: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,12 @@ impl Naming {
     /// assert_eq!(naming.place(1, urls[1]).path, "h/y/a");
     /// ```
     pub fn streamed(unpacks: bool) -> Self {
-        Self { unpacks, counted: Counted::Streamed(BTreeMap::new()), common: Vec::new() }
+        Self { unpacks, counted: Counted::Streamed(BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Sources of the list, if it was read for their names.
+    pub fn count(&self) -> Option<u64> {
+        self.count
     }
 
     /// A source of a streamed list, in the list's order. Nothing otherwise.
@@ -160,6 +167,7 @@ impl Naming {
             count += 1;
         });
         naming.common = common.unwrap_or_default();
+        naming.count = Some(count as u64);
         if count > EXACT_MAX {
             naming.counted = Counted::Not;
             return naming;
