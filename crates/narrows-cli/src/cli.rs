@@ -44,20 +44,31 @@ pub(crate) enum Command {
 
 const GET_EXAMPLES: &str = "\
 Examples:
+  narrows https://example.com/a.csv                      into this directory; get may be left out
+  narrows get https://example.com/a.csv -o b.csv         under another name, - is stdout
   narrows get https://example.com/a.zip --unpack --out data
-  narrows get --list urls.txt --limit 20 --budget 128MiB --out data --report report.jsonl
+  narrows get -i urls.txt --out data --report report.jsonl --limit 20 --budget 128MiB
+  narrows get -i urls.txt --out mirror -x                as HOST/PATH
+  narrows get --glob 'https://example.com/day[01-31].csv' --out days --checksums SHA256SUMS
+  narrows get -i urls.txt --out data --dry-run           what would be fetched, and where to
   narrows get --list masterfilelist.txt --unpack --discard --summary json
   zcat urls.gz | narrows get --list - --stdout > all.csv
   narrows get --schema binance.spot.aggTrades --list days.txt --out trades
   narrows get --schema ./prices.schema https://example.com/prices.csv.gz --format arrow
 
-Lists have one URL a line, or `size md5 url` as GDELT's master lists; size and MD5 are then checked.
-Blank lines and lines that start with # are passed over.
+With --out a journal is kept: the same command again, after a kill, a full disk or a failure, fetches what is not
+done and nothing else. What is done and still there is not asked for; --exists overwrite fetches it anew.
+
+Lists have one URL a line, which name=, size=, md5= and sha256= may follow; or `size md5 url` as GDELT's master
+lists; or JSON: {\"url\": .., \"name\": .., \"sha256\": .., \"headers\": {\"Name\": \"value\"}}. Sizes and digests are
+checked. Blank lines and lines that start with # are passed over.
+An archive's entries have a folder of its name, but for a single one that is called as the archive is.
 A file for --schema has a line for each column, such as `timestamp time`, `decimal(8) price`, `utf8? note`,
 and may say `separator: tab` and `header: none` (or detected) before them.
 Archives that cannot be streamed go through a temporary file: in DIR, or in $TMPDIR without one.
 
-Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
+Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 4 the output, the report or the
+journal could not be written, 130 interrupted by a signal.";
 
 const GDELT_EXAMPLES: &str = "\
 Examples:
@@ -83,7 +94,8 @@ A run that was stopped goes on where it was when the same command is given again
 there is FILE.state, and FILE.partial until it is complete. A later --to adds days to a complete file.
 A file that breaks off, or is not as published, ends the run after the last file that is whole.
 
-Exit status: 0 all files done or missing, 1 a file failed, 2 usage, 3 an assertion failed, 130 interrupted.";
+Exit status: 0 all files done or missing, 1 a file failed, 2 usage, 3 an assertion failed, 4 a disk did,
+130 interrupted.";
 
 const TARDIS_EXAMPLES: &str = "\
 Examples:
@@ -97,7 +109,8 @@ Files are at DIR/exchange=E/data_type=T/date=D/SYMBOL.parquet, whole or not at a
 only those that are not there. Days without data answer 404 and are counted as missing, not as failed.
 Where a key is given and the first 12 files are refused (401, 403), nothing more is asked for.
 
-Exit status: 0 all done, there or missing, 1 some failed, 2 usage, 3 an assertion failed, 130 interrupted.";
+Exit status: 0 all done, there or missing, 1 some failed, 2 usage, 3 an assertion failed, 4 a
+disk did, 130 interrupted.";
 
 const ORIGIN_HELP: &str = "\
 The first line on stdout is the base URL. Besides the files of --dir it generates, by seed:
