@@ -56,8 +56,12 @@ fn faults_end_in_the_right_outcome_and_exit_code() {
 fn missing_files_are_skipped_if_told_so() {
     let origin = Origin::start(&[]);
     let url = origin.url("/bytes/5?status=404");
-    let (status, summary, _) = get(&[&url, "--discard", "--not-found", "skip"]);
+    let there = origin.url("/bytes/5");
+    let (status, summary, _) = get(&[&url, &there, "--discard", "--not-found", "skip"]);
     assert_eq!((status, summary["skipped"].as_u64()), (0, Some(1)));
+    // Where nothing was there, an address may be wrong.
+    let (status, _, stderr) = get(&[&url, "--discard", "--not-found", "skip"]);
+    assert!(status == 1 && stderr.contains("nothing was there"), "{stderr}");
     let (status, _, stderr) = get(&[&url, "--discard"]);
     assert!(status == 1 && stderr.contains("404") && stderr.contains("/bytes/5"), "{stderr}");
 }

@@ -81,7 +81,8 @@ Examples:
   narrows gdelt --from 2026-01-01 --to 2026-12-31 --out new \\
       --master http://data.gdeltproject.org/gdeltv2/lastupdate.txt
 
-Each day of 2.0 has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.";
+Each day of 2.0 has 96 slots of 15 minutes. Slots that GDELT never published answer 404 and are skipped.
+A second run into DIR fetches the slots whose files are not there.";
 
 const BARS_EXAMPLES: &str = "\
 Examples:

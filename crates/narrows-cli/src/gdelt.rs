@@ -17,6 +17,7 @@ use crate::{
     job::{Job, run as run_job},
     list::{self, Line, Sources},
     output::Places,
+    rerun::{Exists, Rerun},
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
 };
@@ -50,8 +51,16 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     if gdelt.master.is_none() && gdelt.transfers.not_found.is_none() {
         options.not_found = NotFound::Skip; // slots that were never published
     }
+    let (mut sources, mut rerun) = (sources, None);
     let output = match &gdelt.out {
-        Some(directory) => Output::Directory(directory.clone(), Arc::new(Places::Named(Naming::bare(true)))),
+        Some(directory) => {
+            // Slots have names of their own, and files are whole or not there.
+            let places = Arc::new(Places::Named(Naming::bare(true)));
+            let own = Arc::new(Rerun::new(directory.clone(), places.clone(), Exists::Skip, true, None));
+            sources = own.clone().of(sources);
+            rerun = Some(own);
+            Output::Directory(directory.clone(), places)
+        }
         None if gdelt.stdout => Output::Stdout,
         None => Output::Discard,
     };
@@ -73,7 +82,7 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
             tables: None,
             total: None,
             min_free,
-            rerun: None,
+            rerun,
         },
         &gdelt.reporting,
     )

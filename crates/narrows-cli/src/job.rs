@@ -141,6 +141,15 @@ pub(crate) fn run_driven(
         tell(format_args!("narrows: the process had {peak} at most, over --assert-peak {limit}"));
         return Ok(Exit::AssertionFailed);
     }
+    let tables_there = summary.tables.as_ref().map_or(0, |tables| tables.already);
+    let ended = summary.done + summary.failed + summary.cancelled + summary.already + tables_there;
+    if ended == 0 && summary.bars.is_none() {
+        match summary.skipped {
+            0 => tell(format_args!("narrows: there was nothing to do: the list has no sources")),
+            all => tell(format_args!("narrows: nothing was there: all {all} answered 404; is the address right?")),
+        }
+        return Ok(Exit::SomeFailed);
+    }
     let some_failed = summary.failed + summary.cancelled > 0;
     Ok(stopped.unwrap_or(if some_failed { Exit::SomeFailed } else { Exit::Success }))
 }
