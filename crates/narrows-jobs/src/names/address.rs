@@ -54,12 +54,16 @@ impl<'a> Address<'a> {
         let host = authority.rsplit('@').next().unwrap_or_default();
         let mut segments = path.split('/').filter(|segment| !segment.is_empty()).map(component);
         let name = segments.next_back().unwrap_or_else(|| "download".into());
-        let host = if host.is_empty() { String::new() } else { component(host).to_lowercase() };
+        let mut host = if host.is_empty() { String::new() } else { component(host) };
+        host.make_ascii_lowercase();
         Self { host, folders: segments.collect(), name, query, whole: address }
     }
 
     /// What of the query is fit for a name: neither long nor secret.
     pub(super) fn query(&self) -> Option<String> {
+        if self.query.is_empty() {
+            return None;
+        }
         let is_open = |pair: &&str| {
             let name = pair.split('=').next().unwrap_or_default().to_lowercase();
             !SECRETS.iter().any(|secret| name.contains(secret))
@@ -87,6 +91,11 @@ pub(super) fn short_hash(text: &str) -> String {
 /// One component of a path: percent-decoded, without what some system's paths give a meaning to, and cut
 /// before its extension where it is too long, with a hash of what it was.
 pub(super) fn component(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-=,+@~!;()' ".contains(&byte);
+    let begins = text.bytes().next();
+    if text.len() <= COMPONENT_MAX && begins.is_some_and(is_plain) && text.bytes().all(|c| c == b'.' || is_plain(c)) {
+        return text.into(); // nearly all are
+    }
     let harmless = |c: char| if c.is_control() || "/\\:*?\"<>|".contains(c) { '_' } else { c };
     let decoded: String = percent_decode(text).chars().map(harmless).collect();
     let name = if decoded.chars().all(|c| c == '.') || decoded.to_lowercase().starts_with(RESERVED) {

@@ -153,8 +153,15 @@ impl Naming {
     pub fn of(each_source: impl Fn(&mut dyn FnMut(&Source)), unpacks: bool) -> Self {
         let mut naming = Self { unpacks, ..Self::default() };
         let mut common: Option<Vec<String>> = None;
-        let mut count = 0;
+        let (mut count, mut before) = (0, String::new());
         each_source(&mut |source| {
+            count += 1;
+            // Neighbours are of one folder in most lists.
+            let folder = folder_of(&source.url);
+            if folder == before && folder.contains("://") {
+                return;
+            }
+            folder.clone_into(&mut before);
             let Address { host, folders, .. } = Address::of(&source.url);
             let own = std::iter::once(host).chain(folders);
             match &mut common {
@@ -164,7 +171,6 @@ impl Naming {
                     common.truncate(same);
                 }
             }
-            count += 1;
         });
         naming.common = common.unwrap_or_default();
         naming.count = Some(count as u64);
@@ -282,6 +288,13 @@ impl Naming {
         let folders = host.into_iter().chain(&address.folders).skip(self.common.len()).map(String::as_str);
         folders.chain([last.as_str()]).collect::<Vec<_>>().join("/")
     }
+}
+
+/// The address up to its last segment, as it is written.
+fn folder_of(url: &str) -> &str {
+    let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+    let path = path.trim_end_matches('/');
+    &path[..path.rfind('/').unwrap_or(0)]
 }
 
 fn ends_with(name: &str, ending: &str) -> bool {
