@@ -7,15 +7,14 @@ use narrows::{Budget, ClientOptions, NotFound, Options, Order, Protocol, RetryPo
 use narrows_jobs::{
     calendar::{Day, day},
     gdelt::{Content, Edition},
-    names::Layout,
 };
 use narrows_tables::Form;
 
 use crate::{
     exit::Usage,
     limits::{Limit, MemoryLimit, budget, limit, memory_limit},
+    place_args::PlaceArgs,
     politeness::PolitenessArgs,
-    rerun::Exists,
     terminal::tell,
     units::{duration, size},
 };
@@ -84,29 +83,6 @@ pub(crate) struct SinkArgs {
     /// Write the only source to this file, - is stdout
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-}
-
-/// What files are called, and what is done where they are there.
-#[derive(Args)]
-pub(crate) struct PlaceArgs {
-    /// Where files go below the directory, with {host} {path} {dir} {name} {stem} {ext} {query} {index} {key}
-    /// {date} {year} {month} {day} {entry} [default: the name while it is the only one of the list, else as
-    /// much of the path as tells them apart]
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["stdout", "discard", "output", "schema"])]
-    pub(crate) layout: Option<Layout>,
-    /// Short for --layout {host}/{path}
-    #[arg(long, short = 'x', conflicts_with_all = ["layout", "stdout", "discard", "output", "schema"])]
-    pub(crate) mirror: bool,
-    /// What is done where a file is there that no journal knows
-    #[arg(long, default_value = "verify", conflicts_with_all = ["stdout", "discard", "schema"])]
-    pub(crate) exists: Exists,
-    /// Keep what is done in this file, so that the same command again fetches the rest only [default with --out:
-    /// DIR/.narrows-journal-.., for a list that can be read twice]
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["stdout", "discard", "output", "schema"])]
-    pub(crate) journal: Option<PathBuf>,
-    /// Keep no journal
-    #[arg(long, conflicts_with = "journal")]
-    pub(crate) no_journal: bool,
 }
 
 #[derive(Args)]

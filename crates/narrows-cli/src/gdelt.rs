@@ -17,7 +17,8 @@ use crate::{
     job::{Job, run as run_job},
     list::{self, Line, Sources},
     output::Places,
-    rerun::{Exists, Rerun},
+    place_args::Exists,
+    rerun::Rerun,
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
 };

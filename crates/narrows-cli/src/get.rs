@@ -18,12 +18,13 @@ use narrows_tables::Schema;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    args::{GetArgs, PlaceArgs},
+    args::GetArgs,
     checksums::Checksums,
     exit::{Exit, Usage},
     job::{Job, run as run_job},
     list,
     output::Places,
+    place_args::PlaceArgs,
     rerun::{JournalPlan, Rerun},
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},

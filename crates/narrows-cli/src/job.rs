@@ -196,8 +196,8 @@ async fn drive(job: Job, reporting: ReportingArgs, watch: Watch) -> Result<Ended
     let recorder = Arc::new(Recorder::new(&reporting, list.as_deref(), continues)?);
     let sink = output.open(reporting.report.as_deref(), journal.clone(), min_free)?;
     let keeper = journal.zip(rerun.clone()).map(|(journal, rerun)| {
-        let window = handle.clone();
-        let keeper = Arc::new(Keeper::start(journal.clone(), recorder.clone(), move || window.cancel()));
+        let (window, report) = (handle.clone(), recorder.clone());
+        let keeper = Arc::new(Keeper::start(journal.clone(), move || report.sync(), move || window.cancel()));
         rerun.begin(journal, Some((recorder.clone(), keeper.clone())));
         keeper
     });

@@ -20,7 +20,7 @@ use std::{
 
 use narrows::journal::{Evidence, Intent, Journal};
 
-use crate::{exit::Usage, output::file_id, record::Recorder};
+use crate::{exit::Usage, output::file_id};
 
 /// Sources of a group.
 const GROUP: usize = 64;
@@ -166,15 +166,15 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// `failed` is called once, if something can't be written.
+    /// `sync_report` makes the report durable. `failed` is called once, if something can't be written.
     pub(crate) fn start(
         journal: Arc<JournalFile>,
-        recorder: Arc<Recorder>,
+        sync_report: impl Fn() -> io::Result<()> + Send + 'static,
         failed: impl FnOnce() + Send + 'static,
     ) -> Self {
         let (sender, receiver) = channel();
         let thread = thread::spawn(move || {
-            keep(&journal, &recorder, &receiver).map_err(|error| {
+            keep(&journal, &sync_report, &receiver).map_err(|error| {
                 failed();
                 io::Error::new(error.kind(), format!("{}: {error}", journal.path.display()))
             })
@@ -201,7 +201,11 @@ impl Keeper {
     }
 }
 
-fn keep(journal: &JournalFile, recorder: &Recorder, receiver: &Receiver<(u64, u64)>) -> io::Result<()> {
+fn keep(
+    journal: &JournalFile,
+    sync_report: &impl Fn() -> io::Result<()>,
+    receiver: &Receiver<(u64, u64)>,
+) -> io::Result<()> {
     let mut group = Vec::with_capacity(GROUP);
     while let Ok(first) = receiver.recv() {
         group.push(first);
@@ -212,7 +216,7 @@ fn keep(journal: &JournalFile, recorder: &Recorder, receiver: &Receiver<(u64, u6
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
-        recorder.sync()?;
+        sync_report()?;
         journal.done(&group)?;
         group.clear();
     }

@@ -17,6 +17,7 @@ mod journal;
 mod limits;
 mod list;
 mod output;
+mod place_args;
 mod plan;
 mod politeness;
 mod progress;

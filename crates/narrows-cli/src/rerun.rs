@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use clap::ValueEnum;
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use narrows::{Source, journal::line_id, source::BadLine};
@@ -21,22 +20,10 @@ use crate::{
     journal::{JournalFile, Keeper},
     list::{Line, Sources},
     output::Places,
+    place_args::Exists,
     record::Recorder,
     terminal::tell,
 };
-
-/// What is done where a file is there already that no journal knows.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum Exists {
-    /// It is kept if the list gives its size and a digest, and it has them; fetched anew otherwise
-    Verify,
-    /// It is kept, whatever it is
-    Skip,
-    /// It is fetched anew, and so is what a journal says is done
-    Overwrite,
-    /// Its source fails
-    Fail,
-}
 
 /// Calls what it is given with each source of the list.
 pub(crate) type EachSource = Box<dyn Fn(&mut dyn FnMut(&Source)) + Send + Sync>;
@@ -93,7 +80,7 @@ impl Rerun {
         match forgotten.map_err(|error| Usage::at(path, &error))? {
             0 => {}
             lines => {
-                tell(format_args!("narrows: the list has changed: {lines} lines that were done are looked at anew"))
+                tell(format_args!("narrows: the list has changed: {lines} lines that were done are looked at anew"));
             }
         }
         Ok(Some(Arc::new(journal)))

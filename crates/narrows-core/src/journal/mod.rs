@@ -33,6 +33,8 @@ const TORN_MAX: usize = 16 << 10;
 
 /// Which files stand for a source, so that they are known again: of the first, its number on the disk, its length
 /// and its time of change.
+///
+/// No example: it is made of what a file system tells.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Evidence {
     /// The inode.
@@ -44,6 +46,8 @@ pub struct Evidence {
 }
 
 /// Files that were about to get their names.
+///
+/// No example: [`Journal::intend`] takes one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Intent {
     /// The line, by [`line_id`].
@@ -84,6 +88,8 @@ pub struct Journal {
 }
 
 /// Why a log cannot be used.
+///
+/// No example: [`Journal::recover`] has one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum JournalError {
     /// It is something else.

@@ -69,6 +69,8 @@ pub struct Layout {
 }
 
 /// What is known of a source besides its address.
+///
+/// No example: [`Layout`] has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
     /// Its place in the list.
@@ -80,6 +82,11 @@ pub struct Known<'a> {
 }
 
 /// What is wrong with a layout, and what would be right.
+///
+/// ```
+/// let error = "{nmae}".parse::<narrows_jobs::names::Layout>().unwrap_err();
+/// assert!(error.to_string().contains("{name}"));
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LayoutError(String);
 
@@ -110,7 +117,7 @@ impl FromStr for Layout {
             pieces.push(Piece::Text(rest.into()));
         }
         let fixed: String = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text } else { "x" }).collect();
-        if !is_contained(&fixed) && !(pieces.is_empty() && before_entry.is_some()) {
+        if !(is_contained(&fixed) || (pieces.is_empty() && before_entry.is_some())) {
             return Err(LayoutError(format!("{text:?} is no path below the output directory")));
         }
         Ok(Self { pieces, ends_with_entry: before_entry.is_some() })

@@ -19,6 +19,8 @@ use super::address::{Address, RESERVED, marked, split_extension};
 pub const EXACT_MAX: usize = 1 << 16;
 
 /// Where the files of a source go, below the output directory.
+///
+/// No example: [`only`](Self::only) has one, and [`Naming`] makes them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
     /// The file.
@@ -303,6 +305,10 @@ fn ends_with(name: &str, ending: &str) -> bool {
 }
 
 /// The name without the ending of an archive or a compressed stream.
+///
+/// ```
+/// assert_eq!(narrows_jobs::names::unpacked("a.csv.GZ"), "a.csv");
+/// ```
 pub fn unpacked(name: &str) -> &str {
     let ending = [".zip", ".gz", ".zst", ".zstd"].into_iter().find(|ending| ends_with(name, ending));
     ending.map_or(name, |ending| &name[..name.len() - ending.len()])
@@ -318,6 +324,12 @@ pub fn name_of(url: &str) -> String {
 }
 
 /// Whether a relative path stays below the folder it is joined to, and takes no place that is kept.
+///
+/// ```
+/// use narrows_jobs::names::is_contained;
+///
+/// assert!(is_contained("a/b.csv") && !is_contained("../b.csv") && !is_contained("/b") && !is_contained(".narrows-1/b"));
+/// ```
 pub fn is_contained(path: &str) -> bool {
     let harmless = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
     path.split('/').all(harmless) && !path.to_lowercase().starts_with(RESERVED)
