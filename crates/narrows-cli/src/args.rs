@@ -34,7 +34,7 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) checksums: Option<PathBuf>,
     /// Say what would be fetched and where it would go, and fetch nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "schema")]
     pub(crate) dry_run: bool,
     /// Unpack zip, gzip and zstd; what is in none of them passes as it is
     #[arg(long)]

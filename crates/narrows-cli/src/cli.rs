@@ -67,7 +67,7 @@ A file for --schema has a line for each column, such as `timestamp time`, `decim
 and may say `separator: tab` and `header: none` (or detected) before them.
 Archives that cannot be streamed go through a temporary file: in DIR, or in $TMPDIR without one.
 
-Exit status: 0 all done or skipped, 1 some failed, 2 usage, 3 an assertion failed, 4 the output, the report or the
+Exit status: 0 all done or skipped, 1 some failed or nothing was there, 2 usage, 3 an assertion failed, 4 the output, the report or the
 journal could not be written, 130 interrupted by a signal.";
 
 const GDELT_EXAMPLES: &str = "\
@@ -110,7 +110,7 @@ Files are at DIR/exchange=E/data_type=T/date=D/SYMBOL.parquet, whole or not at a
 only those that are not there. Days without data answer 404 and are counted as missing, not as failed.
 Where a key is given and the first 12 files are refused (401, 403), nothing more is asked for.
 
-Exit status: 0 all done, there or missing, 1 some failed, 2 usage, 3 an assertion failed, 4 a
+Exit status: 0 all done, there or missing, 1 some failed or all are missing, 2 usage, 3 an assertion failed, 4 a
 disk did, 130 interrupted.";
 
 const ORIGIN_HELP: &str = "\

@@ -3,16 +3,16 @@
 use std::{
     fs,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::StreamExt;
-use narrows::{Source, text::printable};
+use narrows::{Source, source::BadLine, text::printable};
 use narrows_jobs::{
     calendar::Day,
-    names::{Layout, Naming, glob},
+    names::{Layout, Naming, SharedPlaces, glob},
 };
 use narrows_tables::Schema;
 use sha2::{Digest, Sha256};
@@ -50,7 +50,12 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
     let unpacks = get.unpack || get.tables.schema.is_some();
     sources = Box::pin(sources.map({
         let checksums = checksums.clone();
-        move |line| line.map(|source| checksums.expect(source))
+        move |line| {
+            line.map(|source| {
+                checksums.miss(&source);
+                checksums.expect(source)
+            })
+        }
     }));
     let (output, places) = output(&get, unpacks)?;
     let total = match &get.list {
@@ -59,7 +64,7 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
     };
     let mut rerun = None;
     if let (Some(places), Output::Directory(directory, _)) = (&places, &output) {
-        sources = numbered(sources, places.clone());
+        sources = numbered(sources, places.clone(), shared_places(&get, places));
         if get.tables.schema.is_none() {
             let plan = journal_plan(&get, checksums)?;
             let own = Rerun::new(directory.clone(), places.clone(), get.places.exists, get.unpack, plan);
@@ -187,6 +192,8 @@ fn journal_plan(get: &GetArgs, checksums: Arc<Checksums>) -> Result<Option<Journ
     let mut hash = Sha256::new();
     hash.update([u8::from(get.unpack), u8::from(*mirror)]);
     hash.update(layout.as_ref().map_or(String::new(), |layout| format!("{layout:?}")));
+    let out = get.sink.out.as_deref().unwrap_or(Path::new("."));
+    hash.update(path::absolute(out)?.as_os_str().as_encoded_bytes());
     let number = |digest: &[u8]| digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
     let job = number(&hash.clone().finalize());
     let path = match (journal, &get.sink.out) {
@@ -222,11 +229,8 @@ fn expand(patterns: &[String]) -> Result<Vec<String>, Usage> {
 
 /// Says what would be fetched, and where it would go.
 fn dry_run(sources: list::Sources, output: &Output, rerun: Option<&Rerun>) -> Result<Exit, Usage> {
-    if let Some(rerun) = rerun
-        && rerun.has_journal()
-        && let Some(journal) = rerun.journal()?
-    {
-        rerun.begin(journal, None);
+    if let Some(rerun) = rerun {
+        rerun.look_at_journal()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut stdout = io::stdout().lock();
@@ -252,14 +256,46 @@ fn dry_run(sources: list::Sources, output: &Output, rerun: Option<&Rerun>) -> Re
     Ok(Exit::Success)
 }
 
-/// Sources with their place in the list.
-fn numbered(sources: list::Sources, places: Arc<Places>) -> list::Sources {
+/// Places that the user's names or layout give to several sources.
+fn shared_places(get: &GetArgs, places: &Places) -> SharedPlaces {
+    if matches!(places, Places::Streamed(_)) {
+        return SharedPlaces::default();
+    }
+    let each = each_source(get);
+    let mut is_named = matches!(places, Places::Layout { .. });
+    if !is_named {
+        each(&mut |source| is_named |= source.key.is_some());
+    }
+    if !is_named {
+        return SharedPlaces::default(); // those we give are different
+    }
+    SharedPlaces::of(|path| {
+        let mut position = 0;
+        each(&mut |source| {
+            if let Ok(place) = places.of(position, source) {
+                path(&place.path);
+            }
+            position += 1;
+        });
+    })
+}
+
+/// Sources with their place in the list. Those that would have another's place are refused.
+fn numbered(sources: list::Sources, places: Arc<Places>, shared: SharedPlaces) -> list::Sources {
     Box::pin(sources.enumerate().map(move |(position, line)| {
         let position = position as u64;
         match line {
             Ok(source) => {
                 places.note(position, &source);
-                Ok(source.position(position))
+                if shared.is_empty() {
+                    return Ok(source.position(position));
+                }
+                match places.of(position, &source) {
+                    Ok(place) if shared.has(&place.path) => {
+                        Err(BadLine::new(&source.url, "another source of the list has the same place").at(position))
+                    }
+                    _ => Ok(source.position(position)),
+                }
             }
             Err(bad) => Err(bad.at(position)),
         }
@@ -279,7 +315,8 @@ pub(crate) fn schema(name: &str) -> Result<Schema, Usage> {
 
 /// What a table of this file is called: without what says that it is of rows.
 fn table_name(path: &str) -> &str {
-    let rest = [".csv", ".CSV", ".tsv", ".txt"].iter().find_map(|ending| path.strip_suffix(ending));
+    // No other ending: of `a.csv` and `a.txt` two tables are made.
+    let rest = [".csv", ".CSV"].iter().find_map(|ending| path.strip_suffix(ending));
     rest.filter(|rest| !rest.is_empty() && !rest.ends_with('/')).unwrap_or(path)
 }
 

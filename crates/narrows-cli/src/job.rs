@@ -130,6 +130,9 @@ pub(crate) fn run_driven(
             return Ok(Exit::StorageFailed);
         }
     }
+    if stopped == Some(Exit::StorageFailed) {
+        return Ok(Exit::StorageFailed); // also where a signal said so, as for a file that is too large
+    }
     if interrupted {
         return Ok(Exit::Interrupted);
     }
@@ -193,8 +196,11 @@ async fn drive(job: Job, reporting: ReportingArgs, watch: Watch) -> Result<Ended
     let cancelled = interrupts::heed(handle.clone())?;
     let journal = rerun.as_ref().map_or(Ok(None), |rerun| tokio::task::block_in_place(|| rerun.journal()))?;
     let continues = journal.as_ref().is_some_and(|journal| journal.is_continued);
+    // What no source may replace.
+    let mut kept: Vec<PathBuf> = [reporting.report.clone(), list.clone()].into_iter().flatten().collect();
+    kept.extend(journal.as_ref().map(|journal| journal.path().to_owned()));
     let recorder = Arc::new(Recorder::new(&reporting, list.as_deref(), continues)?);
-    let sink = output.open(reporting.report.as_deref(), journal.clone(), min_free)?;
+    let sink = output.open(&kept, journal.clone(), min_free)?;
     let keeper = journal.zip(rerun.clone()).map(|(journal, rerun)| {
         let (window, report) = (handle.clone(), recorder.clone());
         let keeper = Arc::new(Keeper::start(journal.clone(), move || report.sync(), move || window.cancel()));
@@ -249,6 +255,9 @@ async fn drive(job: Job, reporting: ReportingArgs, watch: Watch) -> Result<Ended
     let interrupted = *context.cancelled.borrow();
     let gave_up = tables.as_ref().is_some_and(|tables| tables.gave_up());
     let is_full = context.is_full.load(Relaxed);
+    if let Some(rerun) = &rerun {
+        rerun.cancel();
+    }
     if finite && (interrupted || gave_up || is_full || context.unread.load(Relaxed)) {
         window.cancel_list().await;
     }

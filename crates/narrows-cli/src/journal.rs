@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use narrows::journal::{Evidence, Intent, Journal};
+use narrows::journal::{Evidence, Intent, Journal, JournalError};
 
 use crate::{exit::Usage, output::file_id};
 
@@ -30,15 +30,12 @@ const GROUP_TIME: Duration = Duration::from_millis(50);
 /// A journal and its file.
 pub(crate) struct JournalFile {
     path: PathBuf,
-    state: Mutex<State>,
+    /// Locked by this process; none where it is only looked at. Whoever needs both takes this one first: it is held
+    /// while the disk works, and what is done is asked for meanwhile.
+    file: Mutex<Option<File>>,
+    journal: Mutex<Journal>,
     /// It was there when it was opened.
     pub(crate) is_continued: bool,
-}
-
-struct State {
-    /// Locked.
-    file: File,
-    journal: Journal,
 }
 
 impl JournalFile {
@@ -49,88 +46,122 @@ impl JournalFile {
             let text = "another narrows keeps this journal: wait for it, or name another with --journal FILE";
             return Err(Usage::new(format!("{}: {text}", path.display())));
         };
-        let _ = fs::remove_file(beside(path)); // of a process that was killed
         let log = fs::read(path).map_err(at)?;
-        let is_continued = !log.is_empty() && !fresh;
-        let (journal, torn) = match is_continued {
-            false => (Journal::new(job), 0),
-            true => Journal::recover(&log, job).map_err(|error| {
-                let advice = "remove it to begin anew, or name another with --journal FILE";
-                Usage::new(format!("{}: {error}; {advice}", path.display()))
-            })?,
+        let (journal, is_whole) = match recover(path, &log, job) {
+            // Whatever it said; but nothing that is no journal is replaced.
+            Err((error, _)) if fresh && error != JournalError::NotAJournal => (Journal::new(job), false),
+            Err((_, usage)) => return Err(usage),
+            Ok(_) if fresh => (Journal::new(job), false),
+            Ok(found) => found,
         };
-        let own = Self { path: path.into(), state: Mutex::new(State { file, journal }), is_continued };
-        if !is_continued || torn > 0 {
-            own.renew(&mut own.state()).map_err(at)?;
+        let _ = fs::remove_file(beside(path)); // of a process that was killed
+        let is_continued = !log.is_empty() && !fresh;
+        let own = Self { path: path.into(), file: Mutex::new(Some(file)), journal: Mutex::new(journal), is_continued };
+        if !is_whole {
+            own.renew(&mut own.file()).map_err(at)?;
         }
         Ok(own)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Looks at a journal and leaves it as it is.
+    pub(crate) fn look_at(path: &Path, job: u64) -> Result<Self, Usage> {
+        let log = fs::read(path).map_err(|error| Usage::at(path, &error))?;
+        let (journal, _) = recover(path, &log, job).map_err(|(_, usage)| usage)?;
+        Ok(Self { path: path.into(), file: Mutex::default(), journal: Mutex::new(journal), is_continued: true })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn file(&self) -> MutexGuard<'_, Option<File>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets what is no longer true of the list; see [`Journal::verify`].
     pub(crate) fn verify(&self, each_line: impl FnOnce(&mut dyn FnMut(u64))) -> io::Result<u64> {
-        let mut state = self.state();
-        let forgotten = state.journal.verify(each_line);
-        if state.journal.is_long() {
-            self.renew(&mut state)?;
-        }
+        let mut file = self.file();
+        let forgotten = self.journal().verify(each_line);
+        self.renew_if_long(&mut file)?;
         Ok(forgotten)
     }
 
     pub(crate) fn is_done(&self, position: u64) -> bool {
-        self.state().journal.is_done(position)
+        self.journal().is_done(position)
     }
 
     /// Where the files of this source are, if a run that was killed has named them and not said so.
     pub(crate) fn named_before(&self, position: u64, root: &Path) -> Option<String> {
-        let state = self.state();
-        let Intent { evidence, path, .. } = state.journal.intent(position)?;
+        let journal = self.journal();
+        let Intent { evidence, path, .. } = journal.intent(position)?;
         (evidence_of(&root.join(path)).ok()? == *evidence).then(|| path.clone())
     }
 
     /// Files are about to get their names.
     pub(crate) fn intend(&self, position: u64, id: u64, staged: &Path, path: &str) -> io::Result<()> {
         let evidence = evidence_of(staged)?;
-        let mut state = self.state();
-        let log = state.journal.intend(position, Intent { id, evidence, path: path.into() });
-        state.file.write_all(&log)
+        let mut file = self.file();
+        let log = self.journal().intend(position, Intent { id, evidence, path: path.into() });
+        file.as_mut().map_or(Ok(()), |file| file.write_all(&log))
     }
 
     /// Sources are done, and all that they stand for is durable.
     fn done(&self, group: &[(u64, u64)]) -> io::Result<()> {
-        let mut state = self.state();
-        let mut log = Vec::new();
-        for (position, id) in group {
-            log.extend(state.journal.done(*position, *id));
+        let mut file = self.file();
+        let log: Vec<u8> = {
+            let mut journal = self.journal();
+            group.iter().flat_map(|(position, id)| journal.done(*position, *id)).collect()
+        };
+        if let Some(file) = &mut *file {
+            file.write_all(&log)?;
+            file.sync_data()?;
         }
-        state.file.write_all(&log)?;
-        state.file.sync_data()?;
-        if state.journal.is_long() {
-            self.renew(&mut state)?;
-        }
-        Ok(())
+        self.renew_if_long(&mut file)
+    }
+
+    fn renew_if_long(&self, file: &mut Option<File>) -> io::Result<()> {
+        let is_long = self.journal().is_long();
+        if is_long && file.is_some() { self.renew(file) } else { Ok(()) }
     }
 
     /// Writes it anew: beside the old one, synced, and renamed over it.
-    fn renew(&self, state: &mut State) -> io::Result<()> {
+    fn renew(&self, file: &mut Option<File>) -> io::Result<()> {
+        let log = self.journal().snapshot();
         let beside = beside(&self.path);
-        let mut file = File::create(&beside)?;
-        file.lock()?;
-        file.write_all(&state.journal.snapshot())?;
-        file.sync_all()?;
+        let mut new = File::create(&beside)?;
+        new.lock()?;
+        new.write_all(&log)?;
+        new.sync_all()?;
         fs::rename(&beside, &self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-        state.file = file;
+        *file = Some(new);
         Ok(())
     }
 }
 
+/// What a log says, and whether it is whole. An empty one is to be begun.
+fn recover(path: &Path, log: &[u8], job: u64) -> Result<(Journal, bool), (JournalError, Usage)> {
+    if log.is_empty() {
+        return Ok((Journal::new(job), false));
+    }
+    match Journal::recover(log, job) {
+        Ok((journal, torn)) => Ok((journal, torn == 0)),
+        Err(error) => {
+            let advice = "remove it to begin anew, or name another with --journal FILE";
+            Err((error, Usage::new(format!("{}: {error}; {advice}", path.display()))))
+        }
+    }
+}
+
 fn beside(path: &Path) -> PathBuf {
-    path.with_extension("new")
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// The file, locked; none if another process has it.

@@ -164,11 +164,13 @@ fn read_line(line: &str) -> Option<Line> {
     if !line.starts_with('{') {
         return Source::from_line(line);
     }
-    let bad = |reason| Err(BadLine::new(line, reason));
     let Ok(JsonLine { url, name, size, md5, sha256, headers }) = serde_json::from_str(line) else {
+        // Nothing of it is shown: it may have headers with secrets.
+        let bad = |reason| Err(BadLine::new("a line of JSON", reason));
         return Some(bad("JSON that is no source: it has \"url\", and may have name, size, md5, sha256 and headers"));
     };
-    let mut source = Source::new(url);
+    let bad = |reason| Err(BadLine::new(&url, reason));
+    let mut source = Source::new(url.as_str());
     (source.key, source.size, source.headers) = (name.map(Into::into), size, headers.into_iter().collect());
     if let Some(digits) = md5 {
         source.md5 = parse_hex(&digits);
@@ -203,6 +205,12 @@ mod tests {
         assert!(why("\"http://h/a\"").contains("quotes"));
         assert!(why("http://h/a sha256=12").contains("64"));
         assert!(why(r#"{"link": "http://h/a"}"#).contains("url"));
+        for line in [
+            r#"{"url": "http://h/a", "headers": {"A": "SECRET"}, "nmae": "x"}"#,
+            r#"{"url": "http://h/a", "headers": {"A": "SECRET"}, "md5": "x"}"#,
+        ] {
+            assert!(!read_line(line).unwrap().unwrap_err().line().contains("SECRET"));
+        }
     }
 
     #[test]

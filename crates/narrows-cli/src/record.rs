@@ -18,7 +18,7 @@ use crate::{
     args::ReportingArgs,
     exit::Usage,
     journal::Keeper,
-    report_file::{Line, ReportFile},
+    report_file::{Line, ReportFile, sync},
     summary::Summary,
     terminal::tell,
 };
@@ -164,11 +164,15 @@ impl Recorder {
 
     /// Makes durable what the report has so far.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let mut state = self.state();
-        if let Some(error) = state.report_error.take() {
-            return Err(error);
-        }
-        state.report.as_mut().map_or(Ok(()), ReportFile::sync)
+        let flushed = {
+            let mut state = self.state();
+            if let Some(error) = state.report_error.take() {
+                return Err(error);
+            }
+            state.report.as_mut().map(ReportFile::flush).transpose()?
+        };
+        // The window must not wait for a disk whenever a source ends.
+        flushed.map_or(Ok(()), |file| sync(&file))
     }
 
     /// Whether the report could not be written.

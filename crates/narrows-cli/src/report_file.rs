@@ -72,13 +72,18 @@ impl ReportFile {
         self.done_before.contains(&index)
     }
 
-    /// What was written is durable after this.
-    pub(crate) fn sync(&mut self) -> io::Result<()> {
+    /// Hands everything that was written to the system; what is given [syncs](sync) it.
+    pub(crate) fn flush(&mut self) -> io::Result<File> {
         self.file.flush()?;
-        match self.file.get_ref().sync_data() {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()), // a pipe
-            synced => synced,
-        }
+        self.file.get_ref().try_clone()
+    }
+}
+
+/// What was flushed is durable after this.
+pub(crate) fn sync(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()), // a pipe
+        synced => synced,
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct Rerun {
     plan: Option<JournalPlan>,
     opened: OnceLock<Opened>,
     already: AtomicU64,
+    /// What is left of the list is only reported.
+    is_cancelled: AtomicBool,
 }
 
 /// What there is from the job's beginning on.
@@ -63,12 +65,29 @@ impl Rerun {
         unpacks: bool,
         plan: Option<JournalPlan>,
     ) -> Self {
-        Self { root, places, exists, unpacks, plan, opened: OnceLock::new(), already: AtomicU64::default() }
+        Self {
+            root,
+            places,
+            exists,
+            unpacks,
+            plan,
+            opened: OnceLock::new(),
+            already: AtomicU64::default(),
+            is_cancelled: AtomicBool::default(),
+        }
     }
 
-    /// Whether a run before has left a journal.
-    pub(crate) fn has_journal(&self) -> bool {
-        self.plan.as_ref().is_some_and(|plan| plan.path.is_file())
+    /// Looks at the journal that a run before has left, if there is one, and leaves it as it is.
+    pub(crate) fn look_at_journal(&self) -> Result<(), Usage> {
+        if let Some(JournalPlan { path, job, each_source }) = &self.plan
+            && path.is_file()
+            && self.exists != Exists::Overwrite
+        {
+            let journal = JournalFile::look_at(path, *job)?;
+            journal.verify(|line| each_source(&mut |source| line(line_id(source))))?;
+            self.begin(Arc::new(journal), None);
+        }
+        Ok(())
     }
 
     /// Opens the journal, if one is kept, and compares the list with it.
@@ -91,6 +110,11 @@ impl Rerun {
         let _ = self.opened.set(Opened { journal, kept_by });
     }
 
+    /// What is left of the list need not be looked at.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Relaxed);
+    }
+
     /// Sources that were not asked for, because they are there.
     pub(crate) fn already(&self) -> u64 {
         self.already.load(Relaxed)
@@ -106,6 +130,9 @@ impl Rerun {
 
     async fn keep(&self, line: Line) -> Option<Line> {
         let Ok(source) = line else { return Some(line) };
+        if self.is_cancelled.load(Relaxed) {
+            return Some(Ok(source)); // it is only reported
+        }
         let position = source.position.unwrap_or_default();
         if self.is_known(position, &source) || self.is_right(position, &source).await {
             self.already.fetch_add(1, Relaxed);
@@ -125,6 +152,11 @@ impl Rerun {
         }
         let Some(path) = journal.named_before(position, &self.root) else { return false };
         if let Some((recorder, keeper)) = kept_by {
+            // The name may not have been durable yet.
+            let named = self.root.join(&path);
+            if named.parent().is_none_or(|folder| File::open(folder).and_then(|folder| folder.sync_all()).is_err()) {
+                return false;
+            }
             recorder.done_before(position, source, &path);
             keeper.note(position, line_id(source));
         }
@@ -147,10 +179,34 @@ impl Rerun {
         }
     }
 
+    /// Whether anything is where its files would be.
     fn is_there(&self, position: u64, source: &Source) -> bool {
-        let place = self.places.of(position, source);
-        place.is_ok_and(|place| fs::symlink_metadata(self.root.join(place.path)).is_ok())
+        let Ok(place) = self.places.of(position, source) else { return false };
+        let path = self.root.join(&place.path);
+        fs::symlink_metadata(&path).is_ok() || (self.unpacks && place.alone.is_some() && has_extended(&path))
     }
+}
+
+/// Whether there is a file of this path and an extension, as an archive's only entry becomes.
+fn has_extended(path: &Path) -> bool {
+    // A folder of thousands is seldom read for each of them.
+    const USUAL: [&str; 4] = ["csv", "CSV", "json", "txt"];
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return false };
+    let with = |extension: &&str| {
+        let mut path = path.as_os_str().to_owned();
+        path.push(".");
+        path.push(extension);
+        fs::symlink_metadata(path).is_ok()
+    };
+    if USUAL.iter().any(with) {
+        return true;
+    }
+    let is_one = |entry: fs::DirEntry| {
+        let own = entry.file_name();
+        let rest = own.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"."))
+    };
+    fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_one))
 }
 
 /// Whether a file has the digests that are expected of a source.

@@ -34,15 +34,15 @@ pub(crate) enum Sink {
 }
 
 impl Output {
-    /// Opens it; the report is what no source may replace, a journal is told what is about to be named, and so much is
+    /// Opens it; `kept` is what no source may replace, a journal is told what is about to be named, and so much is
     /// to stay free on its disk.
     pub(crate) fn open(
         self,
-        report: Option<&Path>,
+        kept: &[PathBuf],
         journal: Option<Arc<JournalFile>>,
         min_free: u64,
     ) -> Result<Sink, Usage> {
-        let open = |path: &Path| match OutputDirectory::open(path, report, min_free) {
+        let open = |path: &Path| match OutputDirectory::open(path, kept, min_free) {
             Ok(directory) => Ok(Publisher::new(directory, journal)),
             Err(error) => Err(Usage::at(path, &error)),
         };

@@ -117,7 +117,8 @@ pub(crate) fn judge(head: &Head, asked: Option<ByteRange>, received: u64, pinned
         }
         // Everything, by the name of a part.
         (206, None) if head.range.is_some_and(|range| is_whole(range, head.length)) => {
-            judge(&Head { status: 200, ..head.clone() }, asked, received, pinned)
+            let length = head.length.or(head.range.and_then(|range| range.total));
+            judge(&Head { status: 200, length, ..head.clone() }, asked, received, pinned)
         }
         (206, None) => bad("a part, though none was asked for"),
         // Whoever rewraps a part, as service workers do, makes a short file of it.

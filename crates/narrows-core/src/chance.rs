@@ -19,7 +19,7 @@ pub(crate) struct Chance {
     /// A bit for each, the latest lowest; set where it was a refusal.
     latest: u32,
     seen: u32,
-    /// The highest rate at which some were refused, and how many of [`ANSWERS`].
+    /// The highest rate at which some were refused, and how many of [`ANSWERS`] at most since then.
     reference: Option<(f64, u32)>,
     /// Refusals are taken for chance.
     is_chance: bool,
@@ -29,6 +29,18 @@ impl Chance {
     pub(crate) fn answered(&mut self, refused: bool) {
         self.latest = self.latest << 1 | u32::from(refused);
         self.seen = (self.seen + 1).min(ANSWERS);
+        // A bound with a burst refuses one at first, and all the others of the volley behind it.
+        let share = self.share();
+        if let Some((_, largest)) = &mut self.reference
+            && !self.is_chance
+        {
+            *largest = share.max(*largest);
+        }
+    }
+
+    /// Refusals of [`ANSWERS`], as far as they have been seen.
+    fn share(&self) -> u32 {
+        self.latest.count_ones() * ANSWERS / self.seen.max(1)
     }
 
     /// Whether a refusal, which has been noted, says nothing of a bound. `rate` is what was asked for and borne;
@@ -39,7 +51,7 @@ impl Chance {
             self.is_chance = refused <= MANY;
             return self.is_chance;
         }
-        let share = refused * ANSWERS / self.seen.max(1);
+        let share = self.share();
         let (first, share_then) = *self.reference.get_or_insert((rate, share));
         if rate > first {
             self.reference = Some((rate, share));

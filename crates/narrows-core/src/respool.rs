@@ -206,7 +206,8 @@ where
 }
 
 fn download_options(options: &Options) -> Options {
-    options.clone().limit(1).unpack(None)
+    // A temporary file of another version is of no use, and the archive is asked for anew by its own flight.
+    options.clone().limit(1).unpack(None).restarts(false)
 }
 
 /// Options for unpacking an archive with so long a directory from the spool, and the memory that
@@ -215,7 +216,7 @@ fn second_pass(options: &Options, directory_bytes: u64) -> (Options, u64) {
     let mut unpack = options.unpack.clone().unwrap_or_default();
     let fit = u32::try_from(directory_bytes / DIRECTORY_ENTRY_BYTES_MIN + 1).unwrap_or(u32::MAX);
     unpack.limits.entries_max = unpack.limits.entries_max.min(fit);
-    let options = options.clone().limit(1).unpack(unpack);
+    let options = options.clone().limit(1).unpack(unpack).restarts(false);
     let lengths = StoredLengths::memory_max(directory_bytes, entries_max(&options));
     let needed = options.working_set(SPOOLED).total().saturating_add(lengths + CHUNK_BYTES as u64);
     (options, needed)

@@ -26,6 +26,8 @@ use narrows_sim::{SimSleep, Tasks, World};
 struct Manner {
     /// Requests a second; those too soon after the one before are refused (nginx's `limit_req`).
     requests: Option<f64>,
+    /// Of these, so many may come at once after a pause.
+    burst: f64,
     /// Bodies at once; more are refused (nginx's `limit_conn`).
     bodies: Option<usize>,
     refuses_with: u16,
@@ -43,6 +45,7 @@ struct Manner {
 
 const FAST: Manner = Manner {
     requests: None,
+    burst: 1.0,
     bodies: None,
     refuses_with: 503,
     retry_after: None,
@@ -60,6 +63,9 @@ struct Seen {
     refused: u64,
     open: usize,
     last: Option<Timestamp>,
+    /// Of a bound with a burst: what is left of it, and since when.
+    tokens: f64,
+    asked: Option<Timestamp>,
     /// What it asked for with `Retry-After`, and how often it was asked all the same.
     blocked_until: Timestamp,
     asked_too_early: u64,
@@ -85,7 +91,13 @@ impl Origin {
         let seen = seen.entry(host.into()).or_default();
         seen.requests += 1;
         let interval = manner.requests.map(|rate| Duration::from_secs_f64(1.0 / rate));
-        let too_soon = seen.last.zip(interval).is_some_and(|(last, interval)| now.since(last) < interval);
+        let mut too_soon = seen.last.zip(interval).is_some_and(|(last, interval)| now.since(last) < interval);
+        if let Some(rate) = manner.requests.filter(|_| manner.burst > 1.0) {
+            let since = seen.asked.replace(now).map_or(f64::MAX, |asked| now.since(asked).as_secs_f64());
+            seen.tokens = (seen.tokens + since * rate).min(manner.burst);
+            too_soon = seen.tokens < 1.0;
+            seen.tokens -= if too_soon { 0.0 } else { 1.0 };
+        }
         let too_many = manner.bodies.is_some_and(|most| seen.open >= most);
         seen.asked_too_early += u64::from(now < seen.blocked_until);
         let by_chance = seen.requests.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
@@ -319,6 +331,18 @@ fn refusals_by_chance_are_no_bound() {
             let most = 1.4 * best.seconds + 10.0;
             assert!(ran.seconds <= most, "{by_chance} % at {round_trip:?}, {status}: {} s, {most} may be", ran.seconds);
         }
+    }
+}
+
+/// The first refusal of such a host comes alone, for the others of its volley are of the same time.
+#[test]
+fn a_bound_with_a_burst_is_no_chance() {
+    for (burst, limit) in [(40.0, 10), (100.0, 20)] {
+        let manner = Manner { requests: Some(10.0), burst, round_trip: Duration::from_millis(20), ..FAST };
+        let ran = run(one(manner), files("a", 3000), Options::new().limit(limit));
+        let (reached, requests) = ((3000.0 - burst) / ran.seconds / 10.0, ran.requests());
+        assert_eq!(ran.stats.done, 3000, "{:?}", ran.stats);
+        assert!(reached >= 0.9 && requests <= 3600, "burst {burst}: {reached} of it, {requests} requests");
     }
 }
 

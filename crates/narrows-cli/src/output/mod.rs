@@ -15,7 +15,7 @@ mod publisher;
 mod staged;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -35,8 +35,8 @@ pub(crate) struct OutputDirectory {
     root: PathBuf,
     staging: PathBuf,
     started: SystemTime,
-    /// The report, which no source may replace.
-    report: Option<(u64, u64)>,
+    /// The report, the journal, the list: what no source may replace.
+    kept: Vec<PathBuf>,
     /// Held until the end.
     lock: File,
     /// Bytes that are to stay free.
@@ -45,7 +45,7 @@ pub(crate) struct OutputDirectory {
 
 impl OutputDirectory {
     /// Makes `root` if it is missing, and clears away what killed processes left in it.
-    pub(crate) fn open(root: &Path, report: Option<&Path>, min_free: u64) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, kept: &[PathBuf], min_free: u64) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         sweep(root)?;
         let id = std::process::id();
@@ -63,8 +63,8 @@ impl OutputDirectory {
             lock.lock()?;
             // Another process may have swept it between the last two steps.
             if path.exists() {
-                let (root, report, started) = (root.to_owned(), report.and_then(file_id), SystemTime::UNIX_EPOCH);
-                let mut own = Self { root, staging, started, report, lock, min_free };
+                let (root, kept, started) = (root.to_owned(), kept.to_vec(), SystemTime::UNIX_EPOCH);
+                let mut own = Self { root, staging, started, kept, lock, min_free };
                 own.started = later(&own.lock)?; // if it fails, nothing is left behind
                 return Ok(own);
             }
@@ -85,6 +85,11 @@ impl OutputDirectory {
         if self.min_free > 0 { check_free(&self.staging, self.min_free) } else { Ok(()) }
     }
 
+    fn keeps(&self, path: &Path) -> bool {
+        let id = file_id(path);
+        id.is_some() && self.kept.iter().any(|kept| file_id(kept) == id)
+    }
+
     /// Whether a file may take its place: this run must not have filled it before.
     fn check(&self, relative: &Path) -> io::Result<()> {
         let target = self.root.join(relative);
@@ -94,9 +99,7 @@ impl OutputDirectory {
         let mut above = relative.ancestors().skip(1).map(|above| self.root.join(above));
         let text = match fs::symlink_metadata(&target) {
             Ok(before) if before.is_dir() => format!("{} is a directory", target.display()),
-            Ok(_) if self.report.is_some() && file_id(&target) == self.report => {
-                format!("{} is this run's report", target.display())
-            }
+            Ok(_) if self.keeps(&target) => format!("{} is this run's report, journal or list", target.display()),
             Ok(before) if of_this_run(before.modified()?)? => {
                 format!("{} was written by another source of this run", target.display())
             }
@@ -140,10 +143,10 @@ fn sweep(root: &Path) -> io::Result<()> {
         if !entry.file_name().to_string_lossy().starts_with(STAGING) || !entry.file_type()?.is_dir() {
             continue;
         }
-        // Without a lock file it is being removed, or was when its process was killed; or it is being made, and whoever
-        // does so takes another name then.
-        let lock = File::open(entry.path().join("lock"));
-        if !lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {
+        // Without a lock file it is being removed, or was when its process was killed; or it is being made. Whoever does
+        // that waits for the lock, and finds the folder gone.
+        let Ok(lock) = File::options().create(true).append(true).open(entry.path().join("lock")) else { continue };
+        if lock.try_lock().is_ok() {
             let _ = fs::remove_dir_all(entry.path()); // another user's is left to them
         }
     }
@@ -166,15 +169,15 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for _ in 0..50 {
             fs::write(root.path().join("a"), "before").unwrap();
-            let directory = OutputDirectory::open(root.path(), None, 0).unwrap();
+            let directory = OutputDirectory::open(root.path(), &[], 0).unwrap();
             directory.check(Path::new("a")).unwrap();
             fs::write(root.path().join("a"), "by this run").unwrap();
             assert!(directory.check(Path::new("a")).is_err());
         }
     }
 
-    fn publisher(root: &Path, report: Option<&Path>) -> Publisher {
-        Publisher::new(OutputDirectory::open(root, report, 0).unwrap(), None)
+    fn publisher(root: &Path, kept: &[PathBuf]) -> Publisher {
+        Publisher::new(OutputDirectory::open(root, kept, 0).unwrap(), None)
     }
 
     /// Publishes a source of these entries, or of one file where their names are empty.
@@ -207,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn files_appear_when_published_and_never_twice() {
         let root = tempfile::tempdir().unwrap();
-        let output = publisher(root.path(), None);
+        let output = publisher(root.path(), &[]);
         assert_eq!(publish(&output, 0, "deep/a.csv", &[""]).await.as_deref(), Ok("deep/a.csv"));
         drop(output.stage(1).unwrap().file().unwrap());
         assert!(publish(&output, 2, "deep/a.csv", &[""]).await.is_err_and(|text| text.contains("another source")));
@@ -226,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn archives_become_folders_and_their_only_entry_a_file() {
         let root = tempfile::tempdir().unwrap();
-        let output = publisher(root.path(), None);
+        let output = publisher(root.path(), &[]);
         assert_eq!(publish(&output, 0, "a", &["x/1", "y"]).await.as_deref(), Ok("a/"));
         assert_eq!(publish(&output, 1, "b", &["b.csv"]).await.as_deref(), Ok("b.csv"));
         assert_eq!(publish(&output, 2, "c", &["other.csv"]).await.as_deref(), Ok("c/"));
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!((&files[..4], files.len()), (&["a/x/1", "a/y", "b.csv", "c/other.csv"].map(String::from)[..], 54));
 
         // A second run takes the place of what is there, file by file.
-        let output = publisher(root.path(), None);
+        let output = publisher(root.path(), &[]);
         assert_eq!(publish(&output, 7, "a", &["x/1", "z"]).await.as_deref(), Ok("a/"));
         drop(output);
         assert_eq!((fs::read(root.path().join("a/x/1")).unwrap(), found(root.path()).len()), (b"7".to_vec(), 55));
@@ -251,7 +254,7 @@ mod tests {
         fs::create_dir(root.path().join("a")).unwrap();
         fs::write(root.path().join("a/data"), "before").unwrap();
         fs::write(root.path().join("a/report"), "lines").unwrap();
-        let output = publisher(root.path(), Some(&root.path().join("a/report")));
+        let output = publisher(root.path(), &[root.path().join("a/report")]);
         let text = publish(&output, 0, "a", &["a.txt", "data/x"]).await.unwrap_err();
         assert!(text.contains("data is no directory"), "{text}");
         assert!(publish(&output, 1, "a", &["b.txt", "report"]).await.is_err_and(|text| text.contains("report")));
@@ -266,12 +269,12 @@ mod tests {
     #[test]
     fn leftovers_of_the_dead_are_swept_and_the_living_left_alone() {
         let root = tempfile::tempdir().unwrap();
-        let living = OutputDirectory::open(root.path(), None, 0).unwrap();
+        let living = OutputDirectory::open(root.path(), &[], 0).unwrap();
         let dead = root.path().join(".narrows-999999-0");
         fs::create_dir(&dead).unwrap();
         File::create(dead.join("lock")).unwrap();
         fs::create_dir_all(root.path().join(".narrows-999999-1/03")).unwrap(); // killed while it was removed
-        let second = OutputDirectory::open(root.path(), None, 0).unwrap();
+        let second = OutputDirectory::open(root.path(), &[], 0).unwrap();
         assert!(fs::read_dir(root.path()).unwrap().count() == 2 && living.staging().exists());
         drop((second, living));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);

@@ -55,7 +55,7 @@ impl Places {
                 let known = Known { index, key: source.key.as_deref(), today: *today };
                 layout.place(&source.url, &known, *unpacks).map_err(io::Error::other)?
             }
-            Self::One(name) => Place { path: name.clone(), folder: name.clone(), alone: None },
+            Self::One(name) => Place { path: name.clone(), folder: name.clone(), alone: Some(String::new()) },
         })
     }
 }

@@ -121,7 +121,12 @@ impl fmt::Display for JournalError {
 
 impl StdError for JournalError {}
 
-/// A value that stands for what a line of a list asks for: address, size and digests. Another line has the same by
+/// A line as a part of a range's sum. Where it stands counts, for names may depend on that.
+fn part(position: u64, id: u64) -> u64 {
+    (id ^ position.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+/// A value that stands for what a line of a list asks for: address, name, size and digests. Another line has the same by
 /// chance once in 2^64.
 ///
 /// ```
@@ -132,6 +137,9 @@ pub fn line_id(source: &Source) -> u64 {
     let mut hash = Sha256::new();
     hash.update((source.url.len() as u64).to_le_bytes());
     hash.update(source.url.as_bytes());
+    let name = source.key.as_deref().unwrap_or_default();
+    hash.update((name.len() as u64).to_le_bytes());
+    hash.update(name);
     let size = source.size.map(u64::to_le_bytes);
     let parts = [size.as_ref().map(<[_; 8]>::as_slice), source.md5.as_ref().map(<[_; 16]>::as_slice)];
     for part in parts.into_iter().chain([source.sha256.as_ref().map(<[_; 32]>::as_slice)]) {
@@ -233,8 +241,8 @@ impl Journal {
     pub fn done(&mut self, position: u64, id: u64) -> Vec<u8> {
         let mut log = Vec::new();
         if !self.done.contains(position) {
-            record::done(&mut log, position, 1, id);
-            self.done.insert(position, 1, id);
+            record::done(&mut log, position, 1, part(position, id));
+            self.done.insert(position, 1, part(position, id));
             self.appended += log.len() as u64;
         }
         self.intents.remove(&position);
@@ -273,7 +281,7 @@ impl Journal {
             if let Some((start, count, expected)) = ranges.peek().copied()
                 && position >= start
             {
-                sum = sum.wrapping_add(id);
+                sum = sum.wrapping_add(part(position, id));
                 if position + 1 == start + count {
                     if sum == expected {
                         kept.insert(start, count, expected);

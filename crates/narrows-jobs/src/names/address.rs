@@ -13,22 +13,10 @@ const QUERY_MAX: usize = 80;
 /// Components that begin so are kept for unfinished files and journals.
 pub(super) const RESERVED: &str = ".narrows-";
 
-/// Words in the names of parameters that carry credentials.
-const SECRETS: [&str; 14] = [
-    "auth",
-    "code",
-    "credential",
-    "hmac",
-    "jwt",
-    "key",
-    "pass",
-    "policy",
-    "pwd",
-    "secret",
-    "session",
-    "sig",
-    "token",
-    "x-amz-",
+/// Words in parameters that carry credentials.
+const SECRETS: [&str; 19] = [
+    "auth", "bearer", "code", "cookie", "cred", "hash", "hmac", "jwt", "key", "md5", "pass", "policy", "pwd", "secret",
+    "session", "sig", "ticket", "token", "x-amz-",
 ];
 
 /// An address, taken apart.
@@ -64,14 +52,21 @@ impl<'a> Address<'a> {
         if self.query.is_empty() {
             return None;
         }
+        // All of a parameter is looked at: it may hold others, packed.
         let is_open = |pair: &&str| {
-            let name = pair.split('=').next().unwrap_or_default().to_lowercase();
-            !SECRETS.iter().any(|secret| name.contains(secret))
+            let text = percent_decode(&percent_decode(pair)).to_lowercase();
+            !SECRETS.iter().any(|secret| text.contains(secret))
         };
         let pairs: Vec<String> =
             self.query.split('&').filter(|pair| !pair.is_empty()).filter(is_open).map(component).collect();
         let query = pairs.join("_");
         (!query.is_empty() && query.len() <= QUERY_MAX).then_some(query)
+    }
+
+    /// Whether all of the query is fit for a name.
+    pub(super) fn is_query_whole(&self) -> bool {
+        let parts = self.query.split('&').filter(|pair| !pair.is_empty()).count();
+        self.query().is_some_and(|query| query.split('_').count() >= parts)
     }
 
     pub(super) fn has_query(&self) -> bool {
@@ -183,6 +178,12 @@ mod tests {
         assert_eq!(query("http://h/x?id=7&api_key=SECRET&page=2"), Some("id=7_page=2".into()));
         assert_eq!(query("http://h/x?X-Amz-Date=1&X-Amz-Signature=SECRET"), None);
         assert_eq!(query("http://h/x"), None);
+        for hidden in
+            ["id=7;token=SECRET", "u=http%3A%2F%2Fh%3Ftoken%3DSECRET", "%74oken=SECRET", "a=%2574oken%253DSECRET"]
+        {
+            let url = format!("http://h/x?{hidden}");
+            assert_eq!(Address::of(&url).query(), None, "{hidden}");
+        }
         assert_eq!(query("http://h/x?q=..%2F.."), Some("q=.._..".into()));
         assert_eq!(query(&format!("http://h/x?q={}", "y".repeat(99))), None);
     }

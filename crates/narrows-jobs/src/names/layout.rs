@@ -171,7 +171,8 @@ impl Layout {
         if !is_contained(&path) || !(folder.is_empty() || is_contained(&folder)) {
             return Err(LayoutError(format!("the layout makes {path:?} of it, which is no path below the output")));
         }
-        let alone = (unpacks && !self.ends_with_entry).then(|| name.to_owned());
+        let is_archive = unpacks && address.name.len() > 4 && address.name.to_ascii_lowercase().ends_with(".zip");
+        let alone = (is_archive && !self.ends_with_entry).then(|| name.to_owned());
         Ok(Place { path, folder, alone })
     }
 }

@@ -16,4 +16,4 @@ mod naming;
 
 pub use glob::glob;
 pub use layout::{Known, Layout, LayoutError};
-pub use naming::{EXACT_MAX, Naming, Place, is_contained, name_of, unpacked};
+pub use naming::{EXACT_MAX, Naming, Place, SharedPlaces, is_contained, name_of, unpacked};

@@ -28,7 +28,7 @@ pub struct Place {
     /// The folder of an archive's entries; the output directory itself if it is empty.
     pub folder: String,
     /// An archive that has only one entry, with this name and any extension or none, becomes a file at `path`
-    /// with that extension; it has a folder otherwise.
+    /// with that extension; it has a folder otherwise. If this is empty, any only entry becomes the file.
     pub alone: Option<String>,
 }
 
@@ -42,9 +42,13 @@ impl Place {
     /// assert_eq!(place.only("b.csv"), None);
     /// ```
     pub fn only(&self, entry: &str) -> Option<String> {
-        let rest = entry.strip_prefix(self.alone.as_deref()?)?;
-        let is_extension = rest.is_empty() || (rest.starts_with('.') && !rest.contains('/'));
-        is_extension.then(|| format!("{}{rest}", self.path))
+        let alone = self.alone.as_deref()?;
+        if alone.is_empty() {
+            return Some(self.path.clone());
+        }
+        let rest = entry.strip_prefix(alone)?;
+        let is_extension = rest.strip_prefix('.').is_some_and(|rest| !rest.contains(['/', '.']));
+        (rest.is_empty() || is_extension).then(|| format!("{}{rest}", self.path))
     }
 }
 
@@ -56,6 +60,8 @@ enum Level {
     Query,
     Hash,
     Number,
+    /// Its name and a hash, in no folder.
+    Flat,
 }
 
 /// Names for the sources of a run.
@@ -245,6 +251,8 @@ impl Naming {
         let path = |level| self.path(&address, level, index);
         let by_query = || if address.has_query() { Level::Query } else { Level::Path };
         let (level, foldered) = match &self.counted {
+            // Nothing is known of the others, so all that is different makes a difference.
+            Counted::Not if address.has_query() && !address.is_query_whole() => (Level::Hash, false),
             Counted::Not => (by_query(), false),
             Counted::Streamed(first) => match first.get(&value(&path(Level::Name))) {
                 Some(first) if *first == index => (Level::Name, false),
@@ -256,10 +264,10 @@ impl Naming {
                 let level = alone.map_or(Level::Number, |(level, _)| level);
                 let is_crossed = level != Level::Number && !crossed.is_empty() && has(crossed, value(url));
                 let foldered = self.is_archive(&address) && has(foldered, value(&self.last(&address)));
-                (if is_crossed { Level::Hash } else { level }, foldered)
+                (if is_crossed { Level::Flat } else { level }, foldered)
             }
         };
-        let is_kept_whole = foldered || !self.unpacks;
+        let is_kept_whole = foldered || !self.is_archive(&address);
         let path = path(level);
         Place { folder: path.clone(), path, alone: (!is_kept_whole).then(|| self.last(&address)) }
     }
@@ -277,6 +285,7 @@ impl Naming {
         let last = self.last(address);
         let last = match level {
             Level::Name => return last,
+            Level::Flat => return marked(&last, &format!("~{}", address.hash())),
             Level::Path => last,
             Level::Query => match address.query() {
                 Some(query) => marked(&last, &format!("_{query}")),
@@ -297,6 +306,41 @@ fn folder_of(url: &str) -> &str {
     let path = &url[..url.find(['?', '#']).unwrap_or(url.len())];
     let path = path.trim_end_matches('/');
     &path[..path.rfind('/').unwrap_or(0)]
+}
+
+/// Places that several sources of a list would have: which of them is first must not decide whose file is kept.
+///
+/// ```
+/// use narrows_jobs::names::SharedPlaces;
+///
+/// let shared = SharedPlaces::of(|each| ["a", "b", "A"].into_iter().for_each(each));
+/// assert!(shared.has("a") && !shared.has("b"));
+/// ```
+#[derive(Debug, Default)]
+pub struct SharedPlaces(Vec<u64>);
+
+impl SharedPlaces {
+    /// `each_path` calls what it is given with the place of every source. Of more than [`EXACT_MAX`] the rest is not
+    /// compared.
+    pub fn of(each_path: impl FnOnce(&mut dyn FnMut(&str))) -> Self {
+        let mut values = Vec::new();
+        each_path(&mut |path| {
+            if values.len() < EXACT_MAX {
+                values.push(value(path));
+            }
+        });
+        Self(shared(values))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether another source has this place, too.
+    pub fn has(&self, path: &str) -> bool {
+        !self.is_empty() && has(&self.0, value(path))
+    }
 }
 
 fn ends_with(name: &str, ending: &str) -> bool {
@@ -372,7 +416,7 @@ mod tests {
     #[test]
     fn no_file_takes_the_place_of_a_folder() {
         let paths = paths(&["http://h/z/x", "http://h/x/b.csv", "http://h/y/b.csv"]);
-        assert!(paths[0].starts_with("z/x~") && paths[1] == "x/b.csv" && paths[2] == "y/b.csv", "{paths:?}");
+        assert!(paths[0].starts_with("x~") && paths[1] == "x/b.csv" && paths[2] == "y/b.csv", "{paths:?}");
     }
 
     #[test]
@@ -380,7 +424,10 @@ mod tests {
         let places = places(&["http://h/a.zip", "http://h/b.ZIP", "http://h/b.csv", "http://h/c.json.gz"], true);
         let only = |index: usize, entry| places[index].only(entry);
         assert_eq!([only(0, "a"), only(0, "a.csv")], [Some("a".into()), Some("a.csv".into())]);
-        assert_eq!([only(0, "data.csv"), only(0, "a.d/x"), only(0, "ab")], [None, None, None]);
+        assert_eq!(
+            [only(0, "data.csv"), only(0, "a.d/x"), only(0, "ab"), only(0, "a.b.csv")],
+            [None, None, None, None]
+        );
         assert_eq!(only(1, "b.csv"), None, "which is another source's name");
         assert_eq!(places[3].path, "c.json");
     }
