@@ -123,6 +123,12 @@ impl JournalFile {
         self.renew_if_long(&mut file)
     }
 
+    /// One that says nothing is not left behind.
+    fn remove_if_empty(&self) -> io::Result<()> {
+        let file = self.file();
+        if file.is_some() && self.journal().is_empty() { fs::remove_file(&self.path) } else { Ok(()) }
+    }
+
     fn renew_if_long(&self, file: &mut Option<File>) -> io::Result<()> {
         let is_long = self.journal().is_long();
         if is_long && file.is_some() { self.renew(file) } else { Ok(()) }
@@ -191,6 +197,7 @@ fn evidence_of(path: &Path) -> io::Result<Evidence> {
 
 /// Notes what is done, on a thread of its own.
 pub(crate) struct Keeper {
+    journal: Arc<JournalFile>,
     /// Dropped to end the thread.
     done: Mutex<Option<Sender<(u64, u64)>>>,
     thread: Mutex<Option<JoinHandle<io::Result<()>>>>,
@@ -204,13 +211,14 @@ impl Keeper {
         failed: impl FnOnce() + Send + 'static,
     ) -> Self {
         let (sender, receiver) = channel();
+        let own = journal.clone();
         let thread = thread::spawn(move || {
             keep(&journal, &sync_report, &receiver).map_err(|error| {
                 failed();
                 io::Error::new(error.kind(), format!("{}: {error}", journal.path.display()))
             })
         });
-        Self { done: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) }
+        Self { journal: own, done: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) }
     }
 
     /// A source is done.
@@ -225,7 +233,7 @@ impl Keeper {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         match thread.map(JoinHandle::join) {
-            Some(Ok(result)) => result,
+            Some(Ok(result)) => result.and_then(|()| self.journal.remove_if_empty()),
             Some(Err(_)) => Err(io::Error::other("the thread that keeps the journal broke off")),
             None => Ok(()),
         }

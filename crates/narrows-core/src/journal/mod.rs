@@ -259,6 +259,11 @@ impl Journal {
         self.intents.get(&position)
     }
 
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.intents.is_empty() && self.done_count() == 0
+    }
+
     /// Sources that are done.
     pub fn done_count(&self) -> u64 {
         self.done.iter().map(|(_, count, _)| count).sum()
