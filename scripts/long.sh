@@ -21,6 +21,9 @@ NARROWS_RUNS=20 cargo test -p native-tests --test containers
 NARROWS_DOWN_SECONDS=60 cargo test -p native-tests --test batches
 step "jobs that are killed a hundred times"
 NARROWS_KILLS=100 cargo test -p native-tests --test bars --test tardis kill
+step "a list that is killed two hundred times, and a disk whose power is cut fifty times"
+NARROWS_KILLS=200 NARROWS_FILES=5000 cargo test -p native-tests --test reruns killed
+NARROWS_CUTS=50 cargo test -p native-tests --test power_cuts
 step "100,000 seeds"
 cargo run --profile sim -p narrows-sim -- 0..100000
 step "mutants"
@@ -37,4 +40,5 @@ step "benchmarks beside peers, and over distance"
 python3 benches/run.py
 python3 benches/distance.py
 python3 benches/limits.py
+python3 benches/disk.py --shim --rounds 5
 python3 benches/jobs.py

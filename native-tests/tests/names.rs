@@ -13,7 +13,9 @@ fn server() -> Served {
     Served::start(|asked| {
         let random = asked.path.bytes().fold(std::process::id(), |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
         thread::sleep(Duration::from_millis(u64::from(random.rotate_left(asked.before as u32 * 5) % 8)));
+        let two = [("one".to_owned(), vec![1]), ("two".to_owned(), vec![2])];
         match asked.path.ends_with(".zip") {
+            true if asked.path == "/two.zip" => ok(&zip(&two, || Style::Deflated)),
             true => ok(&zip(&[("data.csv".into(), asked.path.clone().into_bytes())], || Style::Deflated)),
             false => ok(asked.path.as_bytes()),
         }
@@ -91,6 +93,13 @@ fn one_source_can_be_one_file_or_stdout() {
     }
     assert_eq!(narrows(&["get", &url, "-o", "-"]).output().unwrap().stdout, b"/x");
     assert_eq!(narrows(&[&url, "-o", "-"]).output().unwrap().stdout, b"/x", "get may be left out");
+    // An archive's only entry is that file, whatever it is called; several are none.
+    let (zipped, several) = (served.url("/a.zip"), served.url("/two.zip"));
+    let unpacked = scratch.path().join("unpacked.csv");
+    let all = |url| get(&[url, "--unpack", "-o", unpacked.to_str().unwrap()]);
+    assert_eq!((all(&zipped).0, fs::read(&unpacked).unwrap()), (0, b"/a.zip".to_vec()));
+    let (status, _, stderr) = all(&several);
+    assert!(status == 1 && stderr.contains("2 entries") && stderr.contains("--out"), "{stderr}");
     let (status, _, stderr) = get(&[&url, &url, "-o", path.to_str().unwrap()]);
     assert!(status == 2 && stderr.contains("--out"), "{stderr}");
     let (status, _, stderr) = get(&[&url, "-o", scratch.path().to_str().unwrap()]);

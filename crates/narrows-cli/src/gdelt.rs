@@ -65,28 +65,11 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
         None if gdelt.stdout => Output::Stdout,
         None => Output::Discard,
     };
-    let (client, budget) = (gdelt.transfers.client(usize::MAX, &options)?, gdelt.transfers.budget());
+    let client = gdelt.transfers.client(usize::MAX, &options)?;
     let finite = gdelt.master.as_deref().is_none_or(|master| Path::new(master).is_file());
     let list = gdelt.master.map(Into::into);
-    let (guard, min_free) = (gdelt.transfers.memory_limit.guard(), gdelt.transfers.min_free);
-    run_job(
-        Job {
-            sources,
-            finite,
-            options,
-            guard,
-            client,
-            budget,
-            output,
-            list,
-            aside: 0,
-            tables: None,
-            total: None,
-            min_free,
-            rerun,
-        },
-        &gdelt.reporting,
-    )
+    let job = Job::new(sources, finite, options, client, output, &gdelt.transfers);
+    run_job(Job { list, rerun, ..job }, &gdelt.reporting)
 }
 
 /// Each slot as a table.

@@ -104,26 +104,9 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
         return Err(Usage::new("--rejected is for tables: say which with --schema".into()));
     }
     let transfers = if get.list.is_none() { get.urls.len() } else { usize::MAX };
-    let (client, budget) = (get.transfers.client(transfers, &options)?, get.transfers.budget());
-    let (guard, min_free) = (get.transfers.memory_limit.guard(), get.transfers.min_free);
-    run_job(
-        Job {
-            sources,
-            finite,
-            options,
-            guard,
-            client,
-            budget,
-            output,
-            list: get.list,
-            aside: 0,
-            tables: None,
-            total,
-            min_free,
-            rerun,
-        },
-        &get.reporting,
-    )
+    let client = get.transfers.client(transfers, &options)?;
+    let job = Job::new(sources, finite, options, client, output, &get.transfers);
+    run_job(Job { list: get.list, total, rerun, ..job }, &get.reporting)
 }
 
 /// Where the data goes, and into a directory by which names.

@@ -21,7 +21,7 @@ use narrows::{
 };
 
 use crate::{
-    args::{ReportingArgs, SummaryArg},
+    args::{ReportingArgs, SummaryArg, TransferArgs},
     consume::{Context, consume},
     descriptors,
     exit::{Exit, Usage},
@@ -66,6 +66,23 @@ pub(crate) struct Job {
     pub(crate) min_free: u64,
     /// What need not be fetched.
     pub(crate) rerun: Option<Arc<Rerun>>,
+}
+
+impl Job {
+    /// A job of no more than sources and an output.
+    pub(crate) fn new(
+        sources: Sources,
+        finite: bool,
+        options: Options,
+        client: ClientOptions,
+        output: Output,
+        transfers: &TransferArgs,
+    ) -> Self {
+        let (guard, budget) = (transfers.memory_limit.guard(), transfers.budget());
+        let (min_free, aside) = (transfers.min_free, 0);
+        let (total, list, tables, rerun) = (None, None, None, None);
+        Self { sources, finite, options, guard, client, budget, output, total, list, aside, tables, min_free, rerun }
+    }
 }
 
 /// What is left of a job that has ended.
@@ -257,6 +274,9 @@ async fn drive(job: Job, reporting: ReportingArgs, watch: Watch) -> Result<Ended
     let is_full = context.is_full.load(Relaxed);
     if let Some(rerun) = &rerun {
         rerun.cancel();
+    }
+    if let Some(tables) = &tables {
+        tables.look_no_more();
     }
     if finite && (interrupted || gave_up || is_full || context.unread.load(Relaxed)) {
         window.cancel_list().await;

@@ -64,26 +64,8 @@ pub(crate) fn run(
     let rules = Arc::new(TableRules::new(form, plan, columns, skips, rows.rejected.as_deref(), job.one_key)?);
     let (there, within) = (rules.clone(), directory.clone());
     let sources = sources.filter(move |line| ready(!line.as_ref().is_ok_and(|source| there.is_there(&within, source))));
-    let (client, budget) = (transfers.client(usize::MAX, &options)?, transfers.budget());
-    let (guard, min_free) = (transfers.memory_limit.guard(), transfers.min_free);
+    let client = transfers.client(usize::MAX, &options)?;
     let (output, tables) = (Output::Tables(directory, rules.clone()), Some(rules));
-    let sources = Box::pin(sources);
-    run_job(
-        Job {
-            sources,
-            finite,
-            options,
-            guard,
-            client,
-            budget,
-            output,
-            list,
-            aside,
-            tables,
-            total: None,
-            min_free,
-            rerun: None,
-        },
-        reporting,
-    )
+    let job = Job::new(Box::pin(sources), finite, options, client, output, &transfers);
+    run_job(Job { list, aside, tables, ..job }, reporting)
 }

@@ -96,6 +96,10 @@ impl Staged {
         let (from, to) = match alone {
             Some(alone) => alone,
             None if !self.is_folder => (self.path.clone(), place.path.clone()),
+            None if place.alone.as_deref() == Some("") => {
+                let text = format!("it has {} entries, which are not one file: --out DIR takes them", self.entries);
+                return Err(io::Error::other(text));
+            }
             None => return self.publish_folder(&directory, &place.folder, announce, changed),
         };
         let to = contained(&to)?;

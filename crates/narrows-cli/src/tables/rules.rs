@@ -38,6 +38,7 @@ pub(crate) struct TableRules {
     /// Where one key is for all sources: what to do if it is refused.
     one_key: Option<&'static str>,
     gave_up: AtomicBool,
+    looks_no_more: AtomicBool,
     days: Mutex<BTreeMap<(String, String), DaySummary>>,
 }
 
@@ -62,6 +63,7 @@ impl TableRules {
             already: AtomicU64::default(),
             one_key,
             gave_up: AtomicBool::default(),
+            looks_no_more: AtomicBool::default(),
             days: Mutex::default(),
         })
     }
@@ -69,6 +71,11 @@ impl TableRules {
     /// Whether the job was ended because everything was refused.
     pub(crate) fn gave_up(&self) -> bool {
         self.gave_up.load(Relaxed)
+    }
+
+    /// What is left of the list is only reported.
+    pub(crate) fn look_no_more(&self) {
+        self.looks_no_more.store(true, Relaxed);
     }
 
     /// Where the table of a source goes, below the output.
@@ -96,6 +103,9 @@ impl TableRules {
     /// Whether the table of this source is there, whole, with the columns that are asked for; it then need
     /// not be made.
     pub(crate) fn is_there(&self, directory: &Path, source: &Source) -> bool {
+        if self.looks_no_more.load(Relaxed) {
+            return false;
+        }
         let Some(path) = source.key.as_deref() else { return false };
         let there = File::open(directory.join(path)).ok().zip((self.plan)(path));
         let url = public_url(&source.url);
