@@ -332,6 +332,6 @@ fn an_output_that_takes_nothing_ends_the_run_with_the_reason() {
     ];
     let output = narrows(&arguments).stdout(full).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
     assert!(stderr.contains("No space left on device"), "{stderr}");
 }

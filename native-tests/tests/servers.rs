@@ -246,6 +246,42 @@ fn rows() -> Vec<Row> {
             Ok(BODY),
         ),
     ];
+    rows.push(Row {
+        arguments: &["--compressed"],
+        ..row(
+            "gzip that was asked for",
+            |asked| {
+                assert!(asked.header("accept-encoding").is_some_and(|codings| codings.contains("gzip")));
+                let packed = gzip(BODY);
+                response("200 OK", &format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", packed.len()), &packed)
+            },
+            Ok(BODY),
+        )
+    });
+    rows.push(Row {
+        arguments: &["--max-file-size", "10"],
+        ..row("more than is allowed, and says so", |_| whole(""), Err("too_large"))
+    });
+    rows.push(Row {
+        arguments: &["--max-file-size", "10"],
+        ..row("more than is allowed, and does not say so", |_| response("200 OK", "", BODY), Err("too_large"))
+    });
+    rows.push(Row {
+        name: "file.gz",
+        arguments: &["--unpack"],
+        ..row("a packed file, unpacked", |_| ok(&gzip(BODY)), Ok(BODY))
+    });
+    rows.push(Row {
+        arguments: &["-A", "somebody/1.0", "-H", "X-Key: k"],
+        ..row(
+            "a name and a header of the user's",
+            |asked| match (asked.header("user-agent"), asked.header("x-key")) {
+                (Some("somebody/1.0"), Some("k")) => whole(""),
+                _ => response("400 Bad Request", "Content-Length: 0\r\n", b""),
+            },
+            Ok(BODY),
+        )
+    });
     // Statuses that pass: of gateways, and of those in front of them.
     macro_rules! passing {
         ($($status:literal),*) => {$(

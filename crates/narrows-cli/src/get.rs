@@ -58,10 +58,7 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
         }
     }));
     let (output, places) = output(&get, unpacks)?;
-    let total = match &get.list {
-        None => Some(get.urls.len() as u64),
-        Some(_) => places.as_ref().and_then(|places| places.count()),
-    };
+    let total = total(&get, places.as_deref());
     let mut rerun = None;
     if let (Some(places), Output::Directory(directory, _)) = (&places, &output) {
         sources = numbered(sources, places.clone(), shared_places(&get, places));
@@ -107,6 +104,19 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
     let client = get.transfers.client(transfers, &options)?;
     let job = Job::new(sources, finite, options, client, output, &get.transfers);
     run_job(Job { list: get.list, total, rerun, ..job }, &get.reporting)
+}
+
+/// How many sources there are, for progress; a list that can be read once only is not counted.
+fn total(get: &GetArgs, places: Option<&Places>) -> Option<u64> {
+    match &get.list {
+        None => Some(get.urls.len() as u64),
+        Some(list) if !list.is_file() => None,
+        Some(_) => places.and_then(Places::count).or_else(|| {
+            let mut count = 0;
+            each_source(get)(&mut |_| count += 1);
+            Some(count)
+        }),
+    }
 }
 
 /// Where the data goes, and into a directory by which names.

@@ -32,9 +32,10 @@ impl Interrupts {
             SignalKind::alarm(),
             SignalKind::from_raw(FILE_SIZE),
         ];
-        let ignored = ignored();
-        // What `nohup` has told the process to ignore stays so.
-        let heeded = kinds.into_iter().filter(|kind| ignored & 1 << (kind.as_raw_value() - 1) == 0);
+        // What `nohup` has told the process to ignore stays so. Not an interrupt, which shells ignore for whatever they
+        // run in the background, and which whoever sends it means.
+        let is_nohup = ignored() & 1 << (SignalKind::hangup().as_raw_value() - 1) != 0;
+        let heeded = kinds.into_iter().filter(|kind| !(is_nohup && *kind == SignalKind::hangup()));
         Ok(Self(heeded.map(signal).collect::<io::Result<_>>()?))
     }
 

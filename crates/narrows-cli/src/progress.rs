@@ -36,14 +36,18 @@ pub(crate) async fn show(
     }
     let period = Duration::from_millis(if redraws { 200 } else { 5000 });
     let started = Instant::now();
-    let mut before = (Instant::now(), 0);
+    let (mut before, mut bytes_per_second) = ((Instant::now(), 0), None);
     loop {
         tokio::time::sleep(period).await;
         let stats = window.stats();
         let (then, bytes) = before;
-        let bytes_per_second = (stats.bytes_in - bytes) as f64 / then.elapsed().as_secs_f64();
+        let now = (stats.bytes_in - bytes) as f64 / then.elapsed().as_secs_f64();
+        // Bodies come in bursts: a second's worth or so is shown.
+        let smooth = if redraws { 0.2 } else { 1.0 };
+        let rate = bytes_per_second.map_or(now, |before: f64| before + (now - before) * smooth);
+        bytes_per_second = Some(rate);
         before = (Instant::now(), stats.bytes_in);
-        let seen = Seen { stats, total, already: already(), bytes_per_second, elapsed: started.elapsed() };
+        let seen = Seen { stats, total, already: already(), bytes_per_second: rate, elapsed: started.elapsed() };
         match redraws {
             true => terminal::redraw(&seen.line(terminal::columns().unwrap_or(COLUMNS))),
             false => terminal::tell(format_args!("{}", seen.line(usize::MAX))),

@@ -144,8 +144,8 @@ impl Reader {
         self.buffer.is_some()
     }
 
-    /// Throws away what was decoded, and says so. What was given back when the content was known is needed again, for now it may be
-    /// another.
+    /// Throws away what was decoded, and says so. What was given back when the content was known is needed again, for
+    /// it may be another now.
     fn restart<F: Fetch, C: Clock>(&mut self, transfer: &Transfer<F, C>, lease: &Lease, options: &Options) -> Failure {
         self.abort(lease);
         (self.entry_end, self.is_restarted) = (None, true);
