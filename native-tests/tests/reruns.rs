@@ -14,10 +14,14 @@ use native_tests::{
 };
 use serde_json::Value;
 
+/// A number by chance, of a path: FNV-1a.
+fn chance(path: &str) -> u64 {
+    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)) >> 20
+}
+
 /// What a path's file has in it: a few kilobytes, other ones for each path.
 fn content(path: &str) -> Vec<u8> {
-    let random = path.bytes().fold(7_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
-    format!("{path} ").repeat(1 + random % 400).into_bytes()
+    format!("{path} ").repeat(1 + (chance(path) >> 8) as usize % 400).into_bytes()
 }
 
 struct Place {
@@ -145,19 +149,16 @@ fn md5_of(bytes: &[u8]) -> u128 {
     u128::from_be_bytes(md5::Md5::digest(bytes).into())
 }
 
-/// Kills of a run over files of a few kilobytes, one in twenty of which fails at first. `NARROWS_KILLS` of them,
+/// Kills of a run over files of a few kilobytes, of which one in twenty is refused at first and one in twenty breaks off. `NARROWS_KILLS` of them,
 /// `NARROWS_FILES` files.
 #[test]
 fn killed_at_any_moment_everything_is_fetched_once() {
     let number = |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (kills, count) = (number("NARROWS_KILLS", 12), number("NARROWS_FILES", 600));
-    let served = Served::start(|asked| {
-        let random = content(&asked.path).len() % 20;
-        match (random, asked.before) {
-            (0, 0) => response("503 Service Unavailable", "Content-Length: 0\r\n", b""),
-            (1, 0) => response("200 OK", "Content-Length: 9999\r\n", b"cut off"),
-            _ => ok(&content(&asked.path)),
-        }
+    let served = Served::start(|asked| match (chance(&asked.path) % 20, asked.before) {
+        (0, 0) => response("503 Service Unavailable", "Content-Length: 0\r\n", b""),
+        (1, 0) => response("200 OK", "Content-Length: 9999\r\n", b"cut off"),
+        _ => ok(&content(&asked.path)),
     });
     let place = Place::new();
     let paths: Vec<String> = (0..count).map(|index| format!("/{}/{index}.csv", index % 7)).collect();
@@ -189,7 +190,7 @@ fn killed_at_any_moment_everything_is_fetched_once() {
         assert!(fs::read(Path::new(out).join(name)).unwrap() == content(path), "{path}");
     }
     let requests = served.requests().values().sum::<usize>();
-    let twice = served.requests().iter().filter(|(path, count)| **count > 1 && content(path).len() % 20 > 1).count();
+    let twice = served.requests().iter().filter(|(path, count)| **count > 1 && chance(path) % 20 > 1).count();
     eprintln!("{killed} kills, {requests} requests for {count} files, {twice} asked for twice, {summary}");
     assert!(requests as f64 <= 1.3 * count as f64, "{requests} requests for {count} files");
     // The report has one line that says that it is done, for each source.
@@ -199,5 +200,7 @@ fn killed_at_any_moment_everything_is_fetched_once() {
         .map(|line| line["index"].as_u64().unwrap())
         .collect();
     done.sort_unstable();
+    let twice: Vec<_> = done.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
+    assert!(twice.is_empty(), "said to be done twice: {twice:?}");
     assert_eq!(done, (0..count as u64).collect::<Vec<_>>());
 }

@@ -130,11 +130,11 @@ impl Rerun {
 
     async fn keep(&self, line: Line) -> Option<Line> {
         let Ok(source) = line else { return Some(line) };
-        if self.is_cancelled.load(Relaxed) {
-            return Some(Ok(source)); // it is only reported
-        }
         let position = source.position.unwrap_or_default();
-        if self.is_known(position, &source) || self.is_right(position, &source).await {
+        // What is only reported is not read through; but what is done is not said to be cancelled.
+        let is_done = self.is_known(position, &source)
+            || (!self.is_cancelled.load(Relaxed) && self.is_right(position, &source).await);
+        if is_done {
             self.already.fetch_add(1, Relaxed);
             return None;
         }
