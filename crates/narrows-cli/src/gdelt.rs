@@ -55,9 +55,9 @@ pub(crate) fn run(gdelt: GdeltArgs) -> Result<Exit, Usage> {
     let (mut sources, mut rerun) = (sources, None);
     let output = match &gdelt.out {
         Some(directory) => {
-            // Slots have names of their own, and files are whole or not there.
+            // Slots have names of their own, which are those of their only entries, and files are whole or not there.
             let places = Arc::new(Places::Named(Naming::bare(true)));
-            let own = Arc::new(Rerun::new(directory.clone(), places.clone(), Exists::Skip, true, None));
+            let own = Arc::new(Rerun::new(directory.clone(), places.clone(), Exists::Skip, false, None));
             sources = own.clone().of(sources);
             rerun = Some(own);
             Output::Directory(directory.clone(), places)

@@ -25,6 +25,7 @@ use crate::{
     list,
     output::Places,
     place_args::PlaceArgs,
+    progress,
     rerun::{JournalPlan, Rerun},
     sink::Output,
     table_job::{self, TableJob, ZIP_BYTES},
@@ -58,7 +59,8 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
         }
     }));
     let (output, places) = output(&get, unpacks)?;
-    let total = total(&get, places.as_deref());
+    let is_shown = progress::is_shown(get.reporting.progress());
+    let total = if is_shown { total(&get, places.as_deref()) } else { None };
     let mut rerun = None;
     if let (Some(places), Output::Directory(directory, _)) = (&places, &output) {
         sources = numbered(sources, places.clone(), shared_places(&get, places));
@@ -251,17 +253,16 @@ fn dry_run(sources: list::Sources, output: &Output, rerun: Option<&Rerun>) -> Re
 
 /// Places that the user's names or layout give to several sources.
 fn shared_places(get: &GetArgs, places: &Places) -> SharedPlaces {
-    if matches!(places, Places::Streamed(_)) {
+    // Those we give are different; a list that is read once is not compared.
+    let is_named = match places {
+        Places::Layout { .. } => get.list.as_deref().is_none_or(Path::is_file),
+        Places::Named(naming) => naming.has_names(),
+        Places::Streamed(_) | Places::One(_) => false,
+    };
+    if !is_named {
         return SharedPlaces::default();
     }
     let each = each_source(get);
-    let mut is_named = matches!(places, Places::Layout { .. });
-    if !is_named {
-        each(&mut |source| is_named |= source.key.is_some());
-    }
-    if !is_named {
-        return SharedPlaces::default(); // those we give are different
-    }
     SharedPlaces::of(|path| {
         let mut position = 0;
         each(&mut |source| {

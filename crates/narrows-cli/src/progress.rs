@@ -22,6 +22,15 @@ struct Seen {
     elapsed: Duration,
 }
 
+/// Whether anybody sees it.
+pub(crate) fn is_shown(how: ProgressArg) -> bool {
+    match how {
+        ProgressArg::Auto => terminal::is_terminal(),
+        ProgressArg::Plain => true,
+        ProgressArg::None => false,
+    }
+}
+
 /// Tells how the window fares until it is dropped. `total` is how many sources the list has, if that is known, and
 /// `already` how many of them need not be fetched.
 pub(crate) async fn show(
@@ -30,10 +39,10 @@ pub(crate) async fn show(
     total: Option<u64>,
     already: impl Fn() -> u64,
 ) {
-    let redraws = how == ProgressArg::Auto && terminal::is_terminal();
-    if how == ProgressArg::None || (how == ProgressArg::Auto && !redraws) {
+    if !is_shown(how) {
         return std::future::pending().await;
     }
+    let redraws = how == ProgressArg::Auto;
     let period = Duration::from_millis(if redraws { 200 } else { 5000 });
     let started = Instant::now();
     let (mut before, mut bytes_per_second) = ((Instant::now(), 0), None);

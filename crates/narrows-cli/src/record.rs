@@ -19,6 +19,7 @@ use crate::{
     exit::Usage,
     journal::Keeper,
     report_file::{Line, ReportFile, sync},
+    storage::same,
     summary::Summary,
     terminal::tell,
 };
@@ -166,8 +167,9 @@ impl Recorder {
     pub(crate) fn sync(&self) -> io::Result<()> {
         let flushed = {
             let mut state = self.state();
-            if let Some(error) = state.report_error.take() {
-                return Err(error);
+            // Not taken: whoever asks later hears it, too, and it is the report's, not the journal's.
+            if let Some(error) = &state.report_error {
+                return Err(same(error));
             }
             state.report.as_mut().map(ReportFile::flush).transpose()?
         };

@@ -21,6 +21,14 @@ pub(crate) fn is_of_storage_at(root: Option<&Path>, error: &io::Error) -> bool {
     is_of_storage(error) || (error.kind() == io::ErrorKind::NotFound && root.is_some_and(|root| !root.is_dir()))
 }
 
+/// The same error for one more who is to hear of it.
+pub(crate) fn same(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 /// Bytes that may still be written there, if that can be told.
 pub(crate) fn free(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(path).ok()?;

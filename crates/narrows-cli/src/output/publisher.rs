@@ -20,7 +20,7 @@ use narrows_jobs::names::Place;
 use tokio::sync::oneshot;
 
 use super::{OutputDirectory, Staged};
-use crate::journal::JournalFile;
+use crate::{journal::JournalFile, storage::same};
 
 /// More files than that are synced by one call, together with whatever else the file system has not written.
 const SYNCED_SINGLY: u64 = 3;
@@ -137,11 +137,5 @@ fn sync_all(_: &OutputDirectory) -> io::Result<()> {
 
 /// The same result for one more.
 fn again(result: &io::Result<()>) -> io::Result<()> {
-    match result {
-        Ok(()) => Ok(()),
-        Err(error) => Err(match error.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => io::Error::new(error.kind(), error.to_string()),
-        }),
-    }
+    result.as_ref().map_or_else(|error| Err(same(error)), |()| Ok(()))
 }

@@ -49,24 +49,27 @@ impl<'a> Address<'a> {
 
     /// What of the query is fit for a name: neither long nor secret.
     pub(super) fn query(&self) -> Option<String> {
-        if self.query.is_empty() {
-            return None;
-        }
+        let query = self.open_pairs().map(component).collect::<Vec<_>>().join("_");
+        (!query.is_empty() && query.len() <= QUERY_MAX).then_some(query)
+    }
+
+    /// Whether all of the query is in that.
+    pub(super) fn is_query_whole(&self) -> bool {
+        self.query().is_some() && self.open_pairs().count() == self.pairs().count()
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &'a str> {
+        self.query.split('&').filter(|pair| !pair.is_empty())
+    }
+
+    /// Parameters without secrets.
+    fn open_pairs(&self) -> impl Iterator<Item = &'a str> {
         // All of a parameter is looked at: it may hold others, packed.
         let is_open = |pair: &&str| {
             let text = percent_decode(&percent_decode(pair)).to_lowercase();
             !SECRETS.iter().any(|secret| text.contains(secret))
         };
-        let pairs: Vec<String> =
-            self.query.split('&').filter(|pair| !pair.is_empty()).filter(is_open).map(component).collect();
-        let query = pairs.join("_");
-        (!query.is_empty() && query.len() <= QUERY_MAX).then_some(query)
-    }
-
-    /// Whether all of the query is fit for a name.
-    pub(super) fn is_query_whole(&self) -> bool {
-        let parts = self.query.split('&').filter(|pair| !pair.is_empty()).count();
-        self.query().is_some_and(|query| query.split('_').count() >= parts)
+        self.pairs().filter(is_open)
     }
 
     pub(super) fn has_query(&self) -> bool {
@@ -178,6 +181,8 @@ mod tests {
         assert_eq!(query("http://h/x?id=7&api_key=SECRET&page=2"), Some("id=7_page=2".into()));
         assert_eq!(query("http://h/x?X-Amz-Date=1&X-Amz-Signature=SECRET"), None);
         assert_eq!(query("http://h/x"), None);
+        let is_whole = |url| Address::of(url).is_query_whole();
+        assert!(is_whole("http://h/x?a=1&b=2") && !is_whole("http://h/x?a_b_c=1&key=A") && !is_whole("http://h/x"));
         for hidden in
             ["id=7;token=SECRET", "u=http%3A%2F%2Fh%3Ftoken%3DSECRET", "%74oken=SECRET", "a=%2574oken%253DSECRET"]
         {

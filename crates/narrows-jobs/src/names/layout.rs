@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use super::{
     address::{Address, component, split_extension},
-    naming::{Place, is_contained, unpacked},
+    naming::{Place, is_contained, is_zip, unpacked},
 };
 use crate::calendar::Day;
 
@@ -171,7 +171,7 @@ impl Layout {
         if !is_contained(&path) || !(folder.is_empty() || is_contained(&folder)) {
             return Err(LayoutError(format!("the layout makes {path:?} of it, which is no path below the output")));
         }
-        let is_archive = unpacks && address.name.len() > 4 && address.name.to_ascii_lowercase().ends_with(".zip");
+        let is_archive = unpacks && is_zip(&address.name);
         let alone = (is_archive && !self.ends_with_entry).then(|| name.to_owned());
         Ok(Place { path, folder, alone })
     }

@@ -81,8 +81,9 @@ pub struct Naming {
     counted: Counted,
     /// Folders that all addresses begin with, the host first.
     common: Vec<String>,
-    /// Sources of the list, where it was read.
+    /// Sources of the list, where it was read; and whether it names some of them.
     count: Option<u64>,
+    has_names: bool,
 }
 
 #[derive(Debug)]
@@ -145,6 +146,11 @@ impl Naming {
         self.count
     }
 
+    /// Whether the list itself names some of its sources, if it was read.
+    pub fn has_names(&self) -> bool {
+        self.has_names
+    }
+
     /// A source of a streamed list, in the list's order. Nothing otherwise.
     pub fn note(&mut self, index: u64, url: &str) {
         let bare = value(&self.last(&Address::of(url)));
@@ -164,6 +170,7 @@ impl Naming {
         let (mut count, mut before) = (0, String::new());
         each_source(&mut |source| {
             count += 1;
+            naming.has_names |= source.key.is_some();
             // Neighbours are of one folder in most lists.
             let folder = folder_of(&source.url);
             if folder == before && folder.contains("://") {
@@ -278,7 +285,7 @@ impl Naming {
     }
 
     fn is_archive(&self, address: &Address<'_>) -> bool {
-        self.unpacks && ends_with(&address.name, ".zip")
+        self.unpacks && is_zip(&address.name)
     }
 
     fn path(&self, address: &Address<'_>, level: Level, index: u64) -> String {
@@ -346,6 +353,11 @@ impl SharedPlaces {
 fn ends_with(name: &str, ending: &str) -> bool {
     let at = name.len().checked_sub(ending.len()).filter(|at| *at > 0);
     at.and_then(|at| name.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
+/// Whether a name is that of an archive of entries.
+pub(super) fn is_zip(name: &str) -> bool {
+    ends_with(name, ".zip")
 }
 
 /// The name without the ending of an archive or a compressed stream.
