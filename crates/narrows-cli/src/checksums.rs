@@ -48,15 +48,8 @@ impl Checksums {
         Ok(Self { digests, missed: AtomicU64::default() })
     }
 
-    fn is_empty(&self) -> bool {
-        self.digests.is_empty()
-    }
-
     /// Adds what is expected of a source to what its list says.
     pub(crate) fn expect(&self, source: Source) -> Source {
-        if self.is_empty() {
-            return source;
-        }
         match self.of(&source.url) {
             Some(Digest::Md5(digest)) if source.md5.is_none() => source.md5(digest),
             Some(Digest::Sha256(digest)) if source.sha256.is_none() => source.sha256(digest),
@@ -64,24 +57,28 @@ impl Checksums {
         }
     }
 
-    /// Tells of a source that the list has not: it is not checked.
-    pub(crate) fn miss(&self, source: &Source) {
-        if !self.is_empty() && self.of(&source.url).is_none() {
-            match self.missed.fetch_add(1, Relaxed) {
-                told @ 0..MISSED_TOLD if told + 1 == MISSED_TOLD => {
-                    tell(format_args!("narrows: and further sources are not in --checksums"));
-                }
-                0..MISSED_TOLD => {
-                    let url = source.public_url();
-                    tell(format_args!("narrows: {url}: not in --checksums, or twice, so it is not checked"));
-                }
-                _ => {}
-            }
+    /// The same, and tells of a source that the list has not: it is not checked.
+    pub(crate) fn expect_or_tell(&self, source: Source) -> Source {
+        let source = self.expect(source);
+        if self.digests.is_empty() || source.md5.is_some() || source.sha256.is_some() {
+            return source;
         }
+        match self.missed.fetch_add(1, Relaxed) {
+            MISSED_TOLD => tell(format_args!("narrows: and further sources are not in --checksums")),
+            0..MISSED_TOLD => {
+                let url = source.public_url();
+                tell(format_args!("narrows: {url}: not in --checksums, or twice, so it is not checked"));
+            }
+            _ => {}
+        }
+        source
     }
 
     /// The digest of the line whose path is most of the address's. None if lines with different ones fit as well.
     fn of(&self, url: &str) -> Option<Digest> {
+        if self.digests.is_empty() {
+            return None;
+        }
         let address = url.split(['?', '#']).next().unwrap_or_default();
         let alike =
             |path: &str| path.rsplit('/').zip(address.rsplit('/')).take_while(|(one, other)| one == other).count();

@@ -11,8 +11,8 @@ use std::{
 
 use futures_util::future::{Either, select};
 use narrows::{
-    Client, Clock, DefaultClock, Delivery, Failure, FailureKind, Fetch, Handle, Source, TempSpool, journal::line_id,
-    respool::Respooler, unpack,
+    Client, Clock, DefaultClock, Delivery, Failure, FailureKind, Fetch, Handle, Source, TempSpool, respool::Respooler,
+    unpack,
 };
 use tokio::sync::watch;
 
@@ -140,8 +140,8 @@ async fn write<F: Fetch, C: Clock>(
     if delivery.proof().is_none() {
         return Ok(());
     }
-    if let Some(path) = writer.commit(delivery.sha256()).await? {
-        context.recorder.placed(index, path, line_id(source));
+    if let Some(placed) = writer.commit(delivery.sha256()).await? {
+        context.recorder.placed(index, placed);
     }
     Ok(())
 }

@@ -51,12 +51,7 @@ pub(crate) fn run(mut get: GetArgs) -> Result<Exit, Usage> {
     let unpacks = get.unpack || get.tables.schema.is_some();
     sources = Box::pin(sources.map({
         let checksums = checksums.clone();
-        move |line| {
-            line.map(|source| {
-                checksums.miss(&source);
-                checksums.expect(source)
-            })
-        }
+        move |line| line.map(|source| checksums.expect_or_tell(source))
     }));
     let (output, places) = output(&get, unpacks)?;
     let is_shown = progress::is_shown(get.reporting.progress());

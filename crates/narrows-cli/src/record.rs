@@ -19,6 +19,7 @@ use crate::{
     exit::Usage,
     journal::Keeper,
     report_file::{Line, ReportFile, sync},
+    sink::Placed,
     storage::same,
     summary::Summary,
     terminal::tell,
@@ -45,10 +46,7 @@ struct State {
 #[derive(Default)]
 struct Found {
     lines: u64,
-    /// Where it is, below the output.
-    path: Option<String>,
-    /// What the journal knows it by.
-    id: Option<u64>,
+    placed: Option<Placed>,
 }
 
 impl Recorder {
@@ -64,11 +62,9 @@ impl Recorder {
         self.state().found.entry(index).or_default().lines = lines;
     }
 
-    /// Notes where a source's files are, and what the journal knows it by.
-    pub(crate) fn placed(&self, index: u64, path: String, id: u64) {
-        let mut state = self.state();
-        let found = state.found.entry(index).or_default();
-        (found.path, found.id) = (Some(path), Some(id));
+    /// Notes where a source's files are.
+    pub(crate) fn placed(&self, index: u64, placed: Placed) {
+        self.state().found.entry(index).or_default().placed = Some(placed);
     }
 
     /// Whether a consumer of this source has found lines in it.
@@ -92,7 +88,8 @@ impl Recorder {
     fn record(&self, report: &Report) -> Option<(u64, u64)> {
         let mut state = self.state();
         let found = state.found.remove(&report.index).filter(|_| report.outcome.is_ok());
-        let Found { lines, path, id } = found.unwrap_or_default();
+        let Found { lines, placed } = found.unwrap_or_default();
+        let (path, line) = placed.map_or((None, None), |Placed { path, line }| (Some(path), line));
         let summary = &mut state.summary;
         let (kind, error, retryable) = match &report.outcome {
             Outcome::Done(proof) => {
@@ -148,7 +145,7 @@ impl Recorder {
             };
             state.write(&line, |_| true);
         }
-        report.position.zip(id).filter(|_| matches!(report.outcome, Outcome::Done(_)))
+        line.filter(|_| matches!(report.outcome, Outcome::Done(_)))
     }
 
     /// One more change of the window; how many there were before.

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -11,9 +10,7 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use md5::{Digest, Md5};
 use narrows::{Source, journal::line_id, source::BadLine};
-use sha2::Sha256;
 
 use crate::{
     exit::Usage,
@@ -173,7 +170,8 @@ impl Rerun {
                 if fs::metadata(&path).ok().map(|file| file.len()) != source.size {
                     return false;
                 }
-                tokio::task::spawn_blocking(move || has_digests(&path, &source).unwrap_or(false)).await.unwrap_or(false)
+                let matches = move || File::open(path).and_then(|file| source.matches(file)).unwrap_or(false);
+                tokio::task::spawn_blocking(matches).await.unwrap_or(false)
             }
             Exists::Verify | Exists::Overwrite | Exists::Fail => false,
         }
@@ -207,25 +205,4 @@ fn has_extended(path: &Path) -> bool {
         rest.is_some_and(|rest| rest.starts_with(b"."))
     };
     fs::read_dir(folder).is_ok_and(|entries| entries.flatten().any(is_one))
-}
-
-/// Whether a file has the digests that are expected of a source.
-fn has_digests(path: &Path, source: &Source) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let (mut md5, mut sha256, mut buffer) = (Md5::new(), Sha256::new(), vec![0; 64 << 10]);
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        if source.md5.is_some() {
-            md5.update(&buffer[..read]);
-        }
-        if source.sha256.is_some() {
-            sha256.update(&buffer[..read]);
-        }
-    }
-    let right = |expected: Option<&[u8]>, found: &[u8]| expected.is_none_or(|expected| expected == found);
-    Ok(right(source.md5.as_ref().map(<[_; 16]>::as_slice), &md5.finalize())
-        && right(source.sha256.as_ref().map(<[_; 32]>::as_slice), &sha256.finalize()))
 }

@@ -80,10 +80,10 @@ impl Sink {
             Self::Directory(publisher, places) => {
                 let place = places.of(source.position.unwrap_or(index), source)?;
                 let line = source.position.map(|position| (position, line_id(source)));
-                Target::Files { publisher, staged: publisher.stage(index)?, file: None, place, line }
+                Target::Files { publisher, staged: publisher.stage(index), file: None, place, line }
             }
             Self::Tables(publisher, rules) => {
-                let mut staged = publisher.stage(index)?;
+                let mut staged = publisher.stage(index);
                 let pages = publisher.directory().staging();
                 let table = TableWriter::new(rules, source, staged.file()?, pages)?;
                 Target::Table { publisher, staged, table: Box::new(table) }
@@ -91,6 +91,14 @@ impl Sink {
         };
         Ok(Writer { target, lines: 0, open_line: false })
     }
+}
+
+/// Where a source is.
+pub(crate) struct Placed {
+    /// Below the output; of several files, their folder with a slash.
+    pub(crate) path: String,
+    /// For the journal: the place in the list, and what it knows the line by.
+    pub(crate) line: Option<(u64, u64)>,
 }
 
 /// Takes one source's entries to the sink and counts their lines.
@@ -161,17 +169,19 @@ impl Writer<'_> {
     }
 
     /// Makes it durable. Only after that is the source done. `sha256` is that of the source, if known. Gives where
-    /// it is, below the output; of several files, their folder with a slash.
-    pub(crate) async fn commit(self, sha256: Option<[u8; 32]>) -> io::Result<Option<String>> {
+    /// it is, if that is a place.
+    pub(crate) async fn commit(self, sha256: Option<[u8; 32]>) -> io::Result<Option<Placed>> {
         match self.target {
             Target::Table { publisher, staged, table } => {
                 let path = table.path().to_owned();
                 let place = Place { folder: path.clone(), path, alone: None };
                 tokio::task::block_in_place(|| table.finish(sha256.map(|digest| Hex(&digest).to_string())))?;
-                publisher.publish(staged, place, None).await.map(Some)
+                let path = publisher.publish(staged, place, None).await?;
+                Ok(Some(Placed { path, line: None }))
             }
             Target::Files { publisher, staged, place, line, .. } => {
-                publisher.publish(staged, place, line).await.map(Some)
+                let path = publisher.publish(staged, place, line).await?;
+                Ok(Some(Placed { path, line }))
             }
             Target::Discard | Target::Stdout => Ok(None),
         }

@@ -59,8 +59,8 @@ impl Publisher {
     }
 
     /// A place for the files of source `index`.
-    pub(crate) fn stage(&self, index: u64) -> io::Result<Staged> {
-        Ok(Staged::new(self.directory.clone(), index))
+    pub(crate) fn stage(&self, index: u64) -> Staged {
+        Staged::new(self.directory.clone(), index)
     }
 
     /// Moves files into their places; they are durable there. Whoever stops waiting does not stop that.

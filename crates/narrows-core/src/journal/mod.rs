@@ -272,8 +272,8 @@ impl Journal {
     /// Reads the list, which may have been changed, and forgets what is no longer true: ranges with other lines in
     /// them, or behind its end. Gives how many sources were forgotten; the log then has to be written anew before
     /// anything is fetched ([`is_long`](Self::is_long) says so), for a line may change back when its file no longer is
-    /// what it was. `each_line` calls what it is given with the
-    /// [`line_id`] of every line in order; a line that is none counts with any value.
+    /// what it was. `each_line` calls what it is given with the [`line_id`] of every line in order; a line that is none
+    /// counts with any value.
     pub fn verify(&mut self, each_line: impl FnOnce(&mut dyn FnMut(u64))) -> u64 {
         let mut ranges = self.done.iter().peekable();
         let (mut kept, mut forgotten) = (Ranges::default(), 0);
