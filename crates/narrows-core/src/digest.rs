@@ -1,5 +1,7 @@
 //! Digests of the bytes on the wire, in passing.
 
+use std::io;
+
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -43,6 +45,31 @@ impl Digests {
             compare("sha256", &expected, &actual)?;
         }
         Ok(())
+    }
+}
+
+impl Source {
+    /// Whether content has the digests that are expected of this source: all of them; true if there are none. It is
+    /// read to its end in blocks of 64 KiB.
+    ///
+    /// ```
+    /// # use narrows_core::Source;
+    /// let source = Source::new("http://h/a").md5(*b"\x5d\x41\x40\x2a\xbc\x4b\x2a\x76\xb9\x71\x9d\x91\x10\x17\xc5\x92");
+    /// assert!(source.matches(&b"hello"[..])? && !source.matches(&b"hallo"[..])?);
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub fn matches(&self, mut content: impl io::Read) -> io::Result<bool> {
+        let (mut digests, mut buffer) = (Digests::new(self, false, false), vec![0; 64 << 10]);
+        loop {
+            match content.read(&mut buffer)? {
+                0 => return Ok(digests.check(self).is_ok()),
+                read => digests.update(&buffer[..read]),
+            }
+        }
     }
 }
 

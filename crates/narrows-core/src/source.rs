@@ -1,10 +1,10 @@
 //! One thing to download, and what is known of it beforehand.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use narrows_unpack::Format;
 
-use crate::{digest::Digests, text::public_url};
+use crate::text::public_url;
 
 /// One thing to download.
 ///
@@ -133,29 +133,6 @@ impl Source {
         let size = size.parse().map_err(|_| "the size is not a number")?;
         let md5 = parse_hex(md5).ok_or("the MD5 is not 32 hexadecimal digits")?;
         Ok(Self::new(url).size(size).md5(md5))
-    }
-
-    /// Whether content has the digests that are expected of this source: all of them; true if there are none. It is
-    /// read to its end in blocks of 64 KiB.
-    ///
-    /// ```
-    /// # use narrows_core::Source;
-    /// let source = Source::new("http://h/a").md5(*b"\x5d\x41\x40\x2a\xbc\x4b\x2a\x76\xb9\x71\x9d\x91\x10\x17\xc5\x92");
-    /// assert!(source.matches(&b"hello"[..])? && !source.matches(&b"hallo"[..])?);
-    /// # Ok::<_, std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of reading.
-    pub fn matches(&self, mut content: impl io::Read) -> io::Result<bool> {
-        let (mut digests, mut buffer) = (Digests::new(self, false, false), vec![0; 64 << 10]);
-        loop {
-            match content.read(&mut buffer)? {
-                0 => return Ok(digests.check(self).is_ok()),
-                read => digests.update(&buffer[..read]),
-            }
-        }
     }
 
     /// The address without what may be secret: user, password, query, fragment.
