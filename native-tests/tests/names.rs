@@ -124,6 +124,25 @@ fn of_a_list_from_stdin_the_first_has_the_bare_name() {
     assert_eq!(fs::read(out.join("a")).unwrap(), b"/d/a");
 }
 
+/// A pipe that is read before the run has nothing left for it.
+#[test]
+fn a_list_that_can_be_read_once_is_read_once() {
+    let served = server();
+    let scratch = tempfile::tempdir().unwrap();
+    let (pipe, out) = (scratch.path().join("pipe"), scratch.path().join("out"));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (layout, expected) in [(&["--layout", "{stem}-{index}"][..], ["a-0", "b-1"]), (&[], ["a", "b"])] {
+        let list = [served.url("/a"), served.url("/b")].join("\n");
+        let writer = pipe.clone();
+        let written = thread::spawn(move || fs::write(writer, list).unwrap());
+        let fixed = ["--list", pipe.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        let (status, summary, stderr) = get(&[&fixed[..], layout].concat());
+        written.join().unwrap();
+        assert_eq!((status, summary["done"].as_u64()), (0, Some(2)), "{stderr}");
+        assert!(expected.iter().all(|name| out.join(name).exists()), "{:?}", files(&out));
+    }
+}
+
 #[test]
 fn tables_of_one_name_have_places_of_their_own() {
     let rows = "1,1.5,2,3,4,1704067200000,true,true\n";
